@@ -1,0 +1,40 @@
+//! Plain types and pure functions every other crate speaks in: document, chunk, handle, schema,
+//! lane, ranking, fusion, and the two seams to native models ([`Generator`] and [`Embedder`]).
+//!
+//! Nothing here reads a file, starts a thread or knows a model.
+
+mod chunk;
+mod digest;
+pub mod fold;
+pub mod fusion;
+mod handle;
+mod lane;
+mod model;
+mod schema;
+
+pub use chunk::{Chunk, ChunkId, ChunkKey, Document};
+pub use digest::Digest;
+pub use fusion::{Contribution, Fused, Fusion, LaneRanking};
+pub use handle::{Evidence, Handle, Source};
+pub use lane::{Field, Lane, LaneError, Method};
+pub use model::{
+    Completion, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError, Message, Prompt, Role,
+    TextRole,
+};
+pub use schema::{Example, KindSpec, Schema, SchemaError, Scope};
+
+/// A score attached to a chunk by one lane; higher is better, comparable only inside that lane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// The chunk found.
+    pub chunk: ChunkId,
+    /// BM25 score, or cosine similarity in `-1.0..=1.0`.
+    pub score: f32,
+    /// For a handle lane: the position of the best handle among the chunk's handles of that kind.
+    pub item: Option<u32>,
+}
+
+/// Orders best first: by score, then by chunk id, so that equal scores never depend on arrival order.
+pub fn best_first(left: &Scored, right: &Scored) -> std::cmp::Ordering {
+    right.score.total_cmp(&left.score).then(left.chunk.cmp(&right.chunk))
+}

@@ -1,0 +1,159 @@
+//! The two seams to native models. Everything else in the project is a struct or an enum; these are
+//! traits because the real ones are native, slow and may end their process.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+/// Who speaks in a chat turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// What is asked.
+    User,
+    /// What was, or is to be, answered.
+    Assistant,
+}
+
+/// One chat turn. The content is data: a model's own special tokens in it are never obeyed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A system turn.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self { role: Role::System, content: content.into() }
+    }
+
+    /// A user turn.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self { role: Role::User, content: content.into() }
+    }
+
+    /// An assistant turn.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, content: content.into() }
+    }
+}
+
+/// One thing to ask a [`Generator`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The caller's number for it; comes back with the answer.
+    pub id: u64,
+    /// Few-shots and question as chat turns, rendered through the model's own template.
+    pub messages: Vec<Message>,
+    /// A Lark grammar (llguidance dialect) the answer must match. A generator that cannot constrain its
+    /// decoder ignores it, so an answer is always validated again.
+    pub grammar: Option<String>,
+    /// The answer is cut after this many tokens, and then counts as failed.
+    pub max_tokens: u32,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended it.
+    Stop,
+    /// It ran into `max_tokens`.
+    Length,
+}
+
+/// What the model said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The raw answer.
+    pub text: String,
+    /// How it ended.
+    pub finish: Finish,
+    /// Tokens of the prompt, shared prefix included.
+    pub prompt_tokens: u32,
+    /// Tokens of the prompt that were decoded for this answer alone.
+    pub prefill_tokens: u32,
+    /// Tokens of the answer.
+    pub answer_tokens: u32,
+}
+
+/// Why one prompt got no answer. The run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// What happened, for people.
+    pub reason: String,
+}
+
+/// The kinds of [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The prompt does not fit the model's context.
+    TooLong,
+    /// The process that held the model died on it, twice.
+    Crashed,
+    /// No answer within the time allowed, twice.
+    TimedOut,
+    /// The model or endpoint refused it.
+    Refused,
+}
+
+/// The model cannot be used at all: the run stops, what was answered is kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GeneratorError(pub String);
+
+/// Answers prompts, many at once.
+pub trait Generator {
+    /// Names everything about the model that shapes its answers: weights, template, sampler.
+    fn fingerprint(&self) -> &str;
+
+    /// Draws prompts while it has room for them and reports each answer as it comes, in any order.
+    ///
+    /// `done` returning [`ControlFlow::Break`] stops the run: prompts in flight are abandoned.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded or its backend cannot be reached.
+    fn generate(
+        &mut self,
+        prompts: &mut dyn Iterator<Item = Prompt>,
+        done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
+    ) -> Result<(), GeneratorError>;
+}
+
+/// What a text is for: some embedding models want to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextRole {
+    /// To be found.
+    Passage,
+    /// To find with.
+    Query,
+}
+
+/// An embedding failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EmbedError(pub String);
+
+/// Turns texts into unit vectors.
+pub trait Embedder {
+    /// Names the weights and everything else that shapes a vector.
+    fn fingerprint(&self) -> &str;
+
+    /// The length of every vector.
+    fn dimension(&self) -> usize;
+
+    /// One vector a text, in order, each of [`dimension`](Self::dimension) and of length 1
+    /// (or all zero when the text has no content, which callers must not index).
+    ///
+    /// # Errors
+    /// When the model fails to run.
+    fn embed(&mut self, texts: &[&str], role: TextRole) -> Result<Vec<Vec<f32>>, EmbedError>;
+}
