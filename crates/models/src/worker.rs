@@ -1,0 +1,83 @@
+//! The child process: reads prompts from stdin, answers on stdout, and ends when its parent does.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    sync::mpsc::{Receiver, TryRecvError, channel},
+    thread,
+};
+
+use crate::{
+    llama::{Answered, LoadedModel},
+    protocol::{Reply, Request},
+};
+
+/// Runs the child's side until stdin closes. Nothing else may be written to stdout.
+///
+/// # Errors
+/// When stdin or stdout break, or llama.cpp refuses to go on.
+pub fn run() -> io::Result<()> {
+    let (sender, requests) = channel();
+    // A thread of its own reads stdin, so that a parent that dies is noticed in the middle of a batch.
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        for line in BufReader::new(io::stdin()).lines() {
+            let Ok(line) = line else { return };
+            let Ok(request) = serde_json::from_str::<Request>(&line) else { return };
+            if sender.send(request).is_err() {
+                return;
+            }
+        }
+    })?;
+    let Ok(Request::Load(load)) = requests.recv() else {
+        return Err(io::Error::other("the first request must be a load"));
+    };
+    let loaded = match LoadedModel::new(load) {
+        Ok(loaded) => loaded,
+        Err(reason) => return reply(&Reply::LoadFailed(reason)),
+    };
+    let mut engine = match loaded.engine() {
+        Ok(engine) => engine,
+        Err(reason) => return reply(&Reply::LoadFailed(reason)),
+    };
+    reply(&Reply::Ready)?;
+    while let Some(prompts) = waiting(&requests, engine.unanswered() == 0) {
+        for prompt in prompts {
+            if let Some(refused) = engine.submit(prompt) {
+                answer(refused)?;
+            }
+        }
+        for done in engine.step().map_err(io::Error::other)? {
+            answer(done)?;
+        }
+    }
+    Ok(())
+}
+
+/// The prompts that have arrived; waits for one when idle; `None` when the parent is gone.
+fn waiting(requests: &Receiver<Request>, idle: bool) -> Option<Vec<frontload_core::Prompt>> {
+    let mut prompts = Vec::new();
+    if idle {
+        match requests.recv() {
+            Ok(Request::Generate(prompt)) => prompts.push(prompt),
+            Ok(Request::Load(_)) | Err(_) => return None,
+        }
+    }
+    loop {
+        match requests.try_recv() {
+            Ok(Request::Generate(prompt)) => prompts.push(prompt),
+            Err(TryRecvError::Empty) => return Some(prompts),
+            Ok(Request::Load(_)) | Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+}
+
+fn answer((id, result): Answered) -> io::Result<()> {
+    reply(&Reply::Answer { id, result })
+}
+
+fn reply(reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&line)?;
+    stdout.flush()
+}
