@@ -1,0 +1,35 @@
+//! From chunk and schema to gated handles: the prompt, the grammar, the ledger that keeps every answer,
+//! the state that finds them again, and the gates between an answer and a handle.
+//!
+//! What the model said is paid for once: it is appended raw to the ledger and synced before it is parsed.
+//! Parser, gates and state can change or be lost without another call.
+
+mod answer;
+mod gates;
+mod grammar;
+mod ledger;
+mod prompt;
+mod run;
+mod state;
+
+pub use answer::{Answer, parse};
+pub use gates::{Reason, Rejected, Rejections, gate};
+pub use grammar::lark;
+pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Settings, SettledAnswer, scan};
+pub use prompt::{max_answer_tokens, messages};
+pub use run::{Call, Collected, Imported, Outcome, Progress, collect, enrich, plan, quarantined};
+pub use state::{State, StateError};
+
+/// Everything that can stop an enrichment.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrichError {
+    /// The ledger cannot be read or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] frontload_core::GeneratorError),
+}
