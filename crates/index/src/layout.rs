@@ -1,0 +1,102 @@
+//! Every name on disk.
+
+use std::path::{Path, PathBuf};
+
+use frontload_core::Field;
+
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const BM25: &str = "bm25";
+pub(crate) const VECTORS: &str = "dense/vectors.f32";
+pub(crate) const KEYS: &str = "dense/keys";
+
+/// The folder of one index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexDir(PathBuf);
+
+impl IndexDir {
+    /// Names the folder; nothing is touched.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Held by the one writer.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("LOCK")
+    }
+
+    /// The source of truth.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger")
+    }
+
+    /// Rebuildable from the ledger.
+    pub fn state(&self) -> PathBuf {
+        self.0.join("state.sled")
+    }
+
+    /// All generations.
+    pub fn generations(&self) -> PathBuf {
+        self.0.join("generations")
+    }
+
+    /// Names the live generation.
+    pub fn current(&self) -> PathBuf {
+        self.0.join("CURRENT")
+    }
+
+    pub(crate) fn generation(&self, name: &str) -> PathBuf {
+        self.generations().join(name)
+    }
+
+    /// Whether an index, or the beginning of one, is here.
+    pub fn exists(&self) -> bool {
+        self.current().exists() || self.ledger().exists()
+    }
+}
+
+pub(crate) fn generation_name(number: u64) -> String {
+    format!("gen-{number:06}")
+}
+
+/// The number of a generation's folder; `None` for every other name, so that a damaged `CURRENT` cannot
+/// lead out of the folder.
+pub(crate) fn generation_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("gen-")?;
+    (digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+pub(crate) fn rows_file(field: &Field) -> String {
+    format!("dense/{field}.rows")
+}
+
+/// hnsw_rs appends `.hnsw.graph` and `.hnsw.data` to this.
+pub(crate) fn graph_base(field: &Field) -> String {
+    field.to_string()
+}
+
+/// The tantivy field of a handle kind; the prefix keeps kinds apart from our own fields.
+pub(crate) fn bm25_field(field: &Field) -> String {
+    match field {
+        Field::Body => "body".to_owned(),
+        Field::Handle(kind) => format!("handle_{kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_generation_names_are_numbers() {
+        assert_eq!(generation_number(&generation_name(42)), Some(42));
+        assert_eq!(generation_number("gen-1234567"), Some(1_234_567));
+        for wrong in ["gen-", "gen-42", "../gen-000042", "gen-00004x", "gen-000001/.."] {
+            assert_eq!(generation_number(wrong), None, "{wrong}");
+        }
+    }
+}

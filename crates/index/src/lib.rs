@@ -1,0 +1,84 @@
+//! One on-disk generation: BM25 in tantivy, vectors with a scan and a graph beside them, and the manifest
+//! that says what belongs to it. A generation is written once, published by one rename, and never changed.
+
+mod bm25;
+mod dense;
+mod layout;
+mod lock;
+mod manifest;
+mod reader;
+mod verify;
+mod writer;
+
+use std::{io, path::PathBuf};
+
+pub use layout::IndexDir;
+pub use lock::WriterLock;
+pub use manifest::{FORMAT_VERSION, FileEntry, LaneEntry, Manifest};
+pub use reader::{IndexedChunk, Opened, Reader};
+pub use verify::{Finding, verify};
+pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, write};
+
+/// Why an index cannot be used. Every message names the path and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// There is no index here.
+    #[error("{0}: no index here; make one with `frontload index PATH --index {0}`")]
+    NotAnIndex(PathBuf),
+    /// A newer program wrote it.
+    #[error(
+        "{path}: index format {found}, this program reads up to {}; upgrade it, or `frontload rebuild`",
+        FORMAT_VERSION
+    )]
+    Newer {
+        /// The manifest.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A file is not what was written.
+    #[error("{path}: {problem}; the ledger is kept: `frontload rebuild` restores the index without calling the model")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Somebody else is writing.
+    #[error("{path}: locked by another writer (process {pid}); wait for it, or stop it")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it, as far as the file says.
+        pid: String,
+    },
+    /// The system refused.
+    #[error("{path}: {source}; the live index and the ledger are as they were")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The embedding model at hand is not the one that made the vectors.
+    #[error("the index was built with embedding model {index}, this one is {given}; `frontload rebuild` embeds anew")]
+    OtherEmbedder {
+        /// The index's.
+        index: String,
+        /// The one at hand.
+        given: String,
+    },
+    /// The embedding model failed.
+    #[error("embedding failed: {0}")]
+    Embed(#[from] frontload_core::EmbedError),
+}
+
+impl IndexError {
+    pub(crate) fn io(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn corrupt(path: &std::path::Path, problem: impl std::fmt::Display) -> Self {
+        Self::Corrupt { path: path.to_owned(), problem: problem.to_string() }
+    }
+}

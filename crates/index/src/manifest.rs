@@ -1,0 +1,150 @@
+//! What belongs to a generation: written last, checked first.
+
+use std::{fs, path::Path};
+
+use frontload_core::{Digest, Fusion, Lane, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{IndexDir, IndexError, layout};
+
+/// The newest format this program reads and the one it writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One generation's description.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format; a reader refuses newer ones.
+    pub format_version: u32,
+    /// The generation's number.
+    pub generation: u64,
+    /// The program that wrote it.
+    pub built_by: String,
+    /// Chunks, documents and handles in it.
+    pub chunks: u64,
+    /// Distinct documents.
+    pub documents: u64,
+    /// Handles of every kind together.
+    pub handles: u64,
+    /// The schema the handles follow.
+    pub schema: Option<Schema>,
+    /// The language model's fingerprint.
+    pub model: Option<String>,
+    /// The embedding model's fingerprint.
+    pub embedder: String,
+    /// The length of every vector.
+    pub dimension: usize,
+    /// Every lane that has content, with its default weight.
+    pub lanes: Vec<LaneEntry>,
+    /// How rankings are joined unless asked otherwise.
+    pub fusion: Fusion,
+    /// Every other file of the generation.
+    pub files: Vec<FileEntry>,
+}
+
+/// One lane of a generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneEntry {
+    /// Which.
+    pub lane: Lane,
+    /// Its weight in fusion; 0 switches it off.
+    pub weight: f32,
+    /// For a dense lane: its vectors.
+    pub rows: u64,
+    /// For a dense lane: whether a graph was built, rather than scanning every vector.
+    pub graph: bool,
+}
+
+/// One file of a generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its path inside the generation, with `/`.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its hash.
+    pub blake3: Digest,
+}
+
+/// What `CURRENT` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Current {
+    pub generation: String,
+    pub manifest: Digest,
+}
+
+impl Current {
+    pub fn read(dir: &IndexDir) -> Result<Self, IndexError> {
+        let path = dir.current();
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(IndexError::NotAnIndex(dir.path().to_owned()));
+            }
+            read => read.map_err(|source| IndexError::io(&path, source))?,
+        };
+        let current: Self = serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))?;
+        if layout::generation_number(&current.generation).is_none() {
+            return Err(IndexError::corrupt(&path, format!("{:?} names no generation", current.generation)));
+        }
+        Ok(current)
+    }
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format_version: u32,
+}
+
+impl Manifest {
+    /// Reads a generation's manifest; `expected` is its hash if that is known.
+    pub(crate) fn read(folder: &Path, expected: Option<Digest>) -> Result<Self, IndexError> {
+        let path = folder.join(layout::MANIFEST);
+        let text = fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => IndexError::corrupt(&path, "missing"),
+            _ => IndexError::io(&path, error),
+        })?;
+        // The format first: a newer manifest may hash and read differently in every other way.
+        let format: FormatOnly = serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))?;
+        if format.format_version > FORMAT_VERSION {
+            return Err(IndexError::Newer { path, found: format.format_version });
+        }
+        if expected.is_some_and(|expected| expected != Digest::of_bytes(&text)) {
+            return Err(IndexError::corrupt(&path, "its hash is not the one in CURRENT"));
+        }
+        serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))
+    }
+
+    /// Checks every file against its entry.
+    pub(crate) fn check_files(&self, folder: &Path) -> Result<(), IndexError> {
+        self.files.iter().try_for_each(|entry| entry.check(folder))
+    }
+}
+
+impl FileEntry {
+    /// Describes a file as it is.
+    pub(crate) fn of(folder: &Path, name: &str) -> Result<Self, IndexError> {
+        let path = folder.join(name);
+        let wrong = |source| IndexError::io(&path, source);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(fs::File::open(&path).map_err(wrong)?).map_err(wrong)?;
+        Ok(Self { path: name.to_owned(), bytes: hasher.count(), blake3: Digest(*hasher.finalize().as_bytes()) })
+    }
+
+    /// Checks the file against this entry.
+    pub(crate) fn check(&self, folder: &Path) -> Result<(), IndexError> {
+        let path = folder.join(&self.path);
+        let found = match Self::of(folder, &self.path) {
+            Err(IndexError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Err(IndexError::corrupt(&path, "missing"));
+            }
+            found => found?,
+        };
+        if found.bytes != self.bytes {
+            let problem = format!("{} bytes long, the manifest says {}", found.bytes, self.bytes);
+            return Err(IndexError::corrupt(&path, problem));
+        }
+        if found.blake3 != self.blake3 {
+            return Err(IndexError::corrupt(&path, "its hash is not the one in the manifest"));
+        }
+        Ok(())
+    }
+}
