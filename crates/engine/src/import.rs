@@ -1,0 +1,121 @@
+//! Handles in and out as JSON lines: `{"id": "om-001", "kind": "mood", "text": "dread", "evidence": "inferred"}`.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use frontload_core::{Chunk, Embedder, Evidence, Schema};
+use frontload_enrich::{Imported, Record};
+use frontload_index::{IndexDir, Reader};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    EngineError, Event, Report,
+    build::{Workshop, rebuild},
+    chunking::chunk_all,
+    corpus::read_corpus,
+    input,
+};
+
+/// One handle in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRow {
+    /// A document's id (the handle goes to each of its chunks) or a chunk's (`document#n`).
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its text.
+    pub text: String,
+    /// What stands behind it; the schema's word for the kind when left out, else inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// What an import did.
+#[derive(Debug)]
+pub struct ImportReport {
+    /// Rows taken.
+    pub rows: usize,
+    /// Rows whose id is in no document, the first few of them named.
+    pub unknown: Vec<String>,
+    /// The build that followed.
+    pub report: Report,
+}
+
+/// Takes a file of handles into the ledger and publishes a generation with them. All rows are read before
+/// any is taken.
+///
+/// # Errors
+/// When a row is unreadable (its line is named and nothing is taken), or the build fails.
+pub fn import_handles(
+    dir: &IndexDir,
+    file: &Path,
+    embedder: &mut dyn Embedder,
+    report: &mut dyn FnMut(Event),
+) -> Result<ImportReport, EngineError> {
+    let rows = read_rows(file)?;
+    if !dir.exists() {
+        return Err(EngineError::NeverBuilt(dir.path().to_owned()));
+    }
+    let mut shop = Workshop::open(dir)?;
+    let settings = shop.settings(dir)?;
+    let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
+    let corpus = read_corpus(&settings.sources)?;
+    let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
+    let mut by_id: HashMap<String, Vec<&Chunk>> = HashMap::new();
+    for chunk in &chunks {
+        by_id.entry(chunk.document.clone()).or_default().push(chunk);
+        if chunk.id() != chunk.document {
+            by_id.entry(chunk.id()).or_default().push(chunk);
+        }
+    }
+    let (mut records, mut unknown) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let Some(chunks) = by_id.get(&row.id) else {
+            unknown.push(row.id.clone());
+            continue;
+        };
+        let declared = schema.as_ref().and_then(|schema| schema.kind(&row.kind)).map(|spec| spec.evidence);
+        let evidence = row.evidence.or(declared).unwrap_or(Evidence::Inferred);
+        records.extend(chunks.iter().map(|chunk| {
+            Record::from(Imported { chunk: chunk.key(), kind: row.kind.clone(), text: row.text.clone(), evidence })
+        }));
+    }
+    shop.append(&records)?;
+    drop(shop);
+    let report = rebuild(dir, &[], embedder, report)?;
+    Ok(ImportReport { rows: rows.len() - unknown.len(), unknown, report })
+}
+
+/// Every handle of the live generation, in chunk order.
+///
+/// # Errors
+/// When the generation cannot be read.
+pub fn export_handles(reader: &Reader) -> Result<Vec<ExportRow>, EngineError> {
+    let mut rows = Vec::new();
+    for indexed in reader.chunks() {
+        let indexed = indexed?;
+        let id = indexed.chunk.id();
+        rows.extend(indexed.handles.into_iter().map(|handle| ExportRow {
+            id: id.clone(),
+            kind: handle.kind,
+            text: handle.text,
+            evidence: Some(handle.evidence),
+        }));
+    }
+    Ok(rows)
+}
+
+fn read_rows(file: &Path) -> Result<Vec<ExportRow>, EngineError> {
+    let text = fs::read_to_string(file).map_err(|error| input(file, None, error))?;
+    let mut rows = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |problem: String| input(file, Some(at + 1), problem + "; nothing was imported");
+        let row: ExportRow = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+        let named = row.kind.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && row.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !named || row.kind == "body" || row.kind.len() > 32 {
+            return Err(wrong(format!("{:?} is not a kind's name ([a-z][a-z0-9_]*, not body)", row.kind)));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}

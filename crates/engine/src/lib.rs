@@ -1,0 +1,71 @@
+//! The use cases: build an index, search it, answer from it. Models come in through the two traits of
+//! `frontload-core`; this crate never links one.
+
+mod answer;
+mod build;
+mod chunking;
+mod corpus;
+mod import;
+mod search;
+
+pub use answer::{Answer, CitedSentence, Exemplar, answer, read_exemplars};
+pub use build::{BuildOptions, Event, Report, build, default_weight, rebuild};
+pub use corpus::{Corpus, Skipped, read_corpus};
+pub use import::{ExportRow, ImportReport, export_handles, import_handles};
+pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, search};
+
+use std::path::PathBuf;
+
+/// The chunk size documents are cut to unless asked otherwise, in characters: about 400 tokens, inside what
+/// the usual embedding models read.
+pub const DEFAULT_CHUNK_CHARS: u32 = 1800;
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] frontload_index::IndexError),
+    /// The enrichment.
+    #[error(transparent)]
+    Enrich(#[from] frontload_enrich::EnrichError),
+    /// The schema stored in the ledger.
+    #[error("the schema kept in the ledger is not valid: {0}")]
+    Schema(#[from] frontload_core::SchemaError),
+    /// A corpus without a single document.
+    #[error("{paths}: no documents (read {formats}); {skipped} items were skipped")]
+    EmptyCorpus {
+        /// What was given.
+        paths: String,
+        /// What is read.
+        formats: &'static str,
+        /// How many items were there but unusable.
+        skipped: usize,
+    },
+    /// A file a person gave cannot be used.
+    #[error("{path}{}: {problem}", line.map_or_else(String::new, |line| format!(", line {line}")))]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Nothing was ever built here.
+    #[error("{0}: nothing was built here yet; start with `frontload index PATH --index {0}`")]
+    NeverBuilt(PathBuf),
+    /// The generator.
+    #[error(transparent)]
+    Model(#[from] frontload_core::GeneratorError),
+}
+
+impl From<frontload_enrich::LedgerError> for EngineError {
+    fn from(error: frontload_enrich::LedgerError) -> Self {
+        Self::Enrich(error.into())
+    }
+}
+
+pub(crate) fn input(path: &std::path::Path, line: Option<usize>, problem: impl std::fmt::Display) -> EngineError {
+    EngineError::Input { path: path.to_owned(), line, problem: problem.to_string() }
+}
