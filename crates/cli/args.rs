@@ -1,0 +1,276 @@
+//! The command line. Every flag's default is in its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use frontload_core::{Fusion, Lane};
+use frontload_eval::Measure;
+
+#[derive(Parser)]
+#[command(name = "frontload", version, about = "Search by what no word says", max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args)]
+pub struct Global {
+    /// The index's folder [default: from frontload.toml, else .frontload]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+    /// Print one JSON object (or JSON lines) instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Read this instead of ./frontload.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, or http://HOST/v1#MODEL
+    #[arg(long, global = true, value_name = "REF")]
+    pub model: Option<String>,
+    /// The embedding model: a folder with model.onnx and tokenizer files
+    #[arg(long, global = true, value_name = "DIR")]
+    pub embedder: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build an index: read, chunk, enrich what is new, publish
+    Index(IndexArgs),
+    /// Build the index again from the corpus and the ledger, without the language model
+    Rebuild(RebuildArgs),
+    /// Find passages
+    Search(SearchArgs),
+    /// Answer a question from the passages found, with citations
+    Ask(AskArgs),
+    /// Serve gRPC on loopback
+    Serve(ServeArgs),
+    /// Measure against judged topics
+    Eval(EvalArgs),
+    /// Handles in and out
+    #[command(subcommand)]
+    Handles(HandlesCommand),
+    /// Schema files
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Show everything known about one document or chunk
+    Inspect(InspectArgs),
+    /// Check every file of the live index and every line of the ledger
+    Verify,
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// The process that holds llama.cpp; started by the others
+    #[command(name = "__llm-worker", hide = true)]
+    LlmWorker,
+}
+
+#[derive(Args)]
+pub struct IndexArgs {
+    /// Files and folders: BEIR folders, .jsonl, .md, .txt
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Which handles to write [default: from frontload.toml, else handles.toml beside the corpus]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// Index the text alone; handles can be imported later
+    #[arg(long, conflicts_with = "schema")]
+    pub no_handles: bool,
+    /// The largest chunk in characters, or "none" to leave documents whole
+    #[arg(long, default_value = "1800", value_name = "CHARS", value_parser = chunk_chars)]
+    pub chunk: ChunkChars,
+    /// Ask again about chunks that failed before
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Lanes with at least this many vectors get an HNSW graph; others are scanned
+    #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
+    pub graph_rows: usize,
+    /// Prompts the model answers side by side
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub slots: u32,
+}
+
+/// `None` leaves documents whole.
+#[derive(Clone, Copy)]
+pub struct ChunkChars(pub Option<u32>);
+
+fn chunk_chars(text: &str) -> Result<ChunkChars, String> {
+    match text {
+        "none" => Ok(ChunkChars(None)),
+        text => match text.parse() {
+            Ok(chars) if (100..=100_000).contains(&chars) => Ok(ChunkChars(Some(chars))),
+            _ => Err("expected 100 to 100000, or none".to_owned()),
+        },
+    }
+}
+
+#[derive(Args)]
+pub struct RebuildArgs {
+    /// The corpus, if it has moved
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct SearchArgs {
+    /// What to look for
+    pub query: String,
+    /// Hits wanted
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub k: u32,
+    #[command(flatten)]
+    pub lanes: LaneArgs,
+    /// Show what each lane gave
+    #[arg(long)]
+    pub explain: bool,
+    /// Plain lanes and all lanes side by side
+    #[arg(long, conflicts_with_all = ["lanes", "server"])]
+    pub compare: bool,
+    /// Ask a running service instead of opening the index
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+}
+
+#[derive(Args, Clone, Default)]
+pub struct LaneArgs {
+    /// "all", "plain", or lanes by name: body.bm25,time.dense
+    #[arg(long, default_value = "all")]
+    pub lanes: String,
+    /// How rankings are joined [default: as the index says]
+    #[arg(long, value_enum)]
+    pub fusion: Option<FusionName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum FusionName {
+    /// Reciprocal rank, k = 60
+    Rrf,
+    /// Convex combination of normalised scores
+    Convex,
+}
+
+impl LaneArgs {
+    pub fn selection(&self) -> anyhow::Result<frontload_engine::LaneSelection> {
+        use frontload_engine::LaneSelection;
+        Ok(match self.lanes.as_str() {
+            "all" => LaneSelection::All,
+            "plain" => LaneSelection::Plain,
+            names => LaneSelection::Listed(names.split(',').map(str::parse::<Lane>).collect::<Result<_, _>>()?),
+        })
+    }
+
+    pub fn fusion(&self) -> Option<Fusion> {
+        self.fusion.map(|name| match name {
+            FusionName::Rrf => Fusion::Rrf { k: 60.0 },
+            FusionName::Convex => Fusion::Convex,
+        })
+    }
+}
+
+#[derive(Args)]
+pub struct AskArgs {
+    /// The question
+    pub question: String,
+    /// Passages to answer from
+    #[arg(short, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub k: u32,
+    /// Few-shots: JSON lines with question, passages and answer [default: from frontload.toml]
+    #[arg(long, value_name = "FILE")]
+    pub exemplars: Option<PathBuf>,
+    /// Let the model write, and check it, instead of letting it choose sentences of the passages
+    #[arg(long)]
+    pub free: bool,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Where to listen; loopback only. Port 0 takes a free one, which is printed
+    #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// Few-shots for answers
+    #[arg(long, value_name = "FILE")]
+    pub exemplars: Option<PathBuf>,
+    /// Serve searches only: no language model is opened
+    #[arg(long)]
+    pub no_answers: bool,
+}
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// Topics: BEIR queries.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub queries: PathBuf,
+    /// Judgments: BEIR .tsv or TREC qrels. Only judged topics count
+    #[arg(long, value_name = "FILE")]
+    pub qrels: PathBuf,
+    /// Measures, separated by blanks
+    #[arg(long, default_value = "R@5 R@10 R@20 nDCG@10 RR@10", value_name = "LIST", value_parser = measures)]
+    pub measures: Measures,
+    #[command(flatten)]
+    pub lanes: LaneArgs,
+    /// Write the rankings as a TREC run
+    #[arg(long, value_name = "FILE")]
+    pub run_out: Option<PathBuf>,
+    /// Print every topic's values
+    #[arg(long)]
+    pub per_query: bool,
+    /// Break the measures down by this topic label
+    #[arg(long, value_name = "LABEL")]
+    pub by: Option<String>,
+    /// Put indexes side by side: NAME=DIR, or NAME=DIR@LANES. May be given several times
+    #[arg(long, value_name = "NAME=DIR[@LANES]", conflicts_with_all = ["run_out", "per_query"])]
+    pub system: Vec<String>,
+}
+
+#[derive(Clone)]
+pub struct Measures(pub Vec<Measure>);
+
+fn measures(text: &str) -> Result<Measures, String> {
+    let parsed = text.split_whitespace().map(str::parse).collect::<Result<Vec<Measure>, _>>();
+    match parsed {
+        Ok(list) if list.is_empty() => Err("no measure".to_owned()),
+        Ok(list) => Ok(Measures(list)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[derive(Subcommand)]
+pub enum HandlesCommand {
+    /// Take handles made elsewhere into the index
+    Import(ImportArgs),
+    /// Print every handle of the index, in the form that import reads
+    Export,
+}
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// JSON lines: {"id", "kind", "text", "evidence"?}
+    pub file: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub enum SchemaCommand {
+    /// Read a schema file and say what it asks for
+    Check(SchemaCheckArgs),
+}
+
+#[derive(Args)]
+pub struct SchemaCheckArgs {
+    /// The file
+    pub file: PathBuf,
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A document's or a chunk's id
+    pub id: String,
+}
+
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    pub shell: clap_complete::Shell,
+}

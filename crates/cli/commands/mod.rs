@@ -1,0 +1,41 @@
+//! One file a command.
+
+pub mod ask;
+pub mod completions;
+pub mod eval;
+pub mod handles;
+pub mod index;
+pub mod inspect;
+pub mod schema;
+pub mod search;
+pub mod serve;
+pub mod verify;
+pub mod worker;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use frontload_index::{IndexDir, Reader};
+
+/// Threads for embedding while building, when nobody waits for a single text.
+fn build_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Opens the live generation, and says so when an older one has to stand in.
+fn open(dir: &IndexDir) -> anyhow::Result<Reader> {
+    let opened = Reader::open(dir)?;
+    if let Some(damage) = opened.stale {
+        eprintln!("warning: {damage}; generation {} answers", opened.reader.manifest().generation);
+    }
+    Ok(opened.reader)
+}
+
+/// Set by the first interrupt; the second one ends the program at once.
+fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(crate::exit::INTERRUPTED), stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,33 @@
+//! `frontload schema check`.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context;
+use frontload_core::Schema;
+
+use crate::{args::SchemaCheckArgs, config::Config, print};
+
+pub fn check(config: &Config, args: &SchemaCheckArgs) -> anyhow::Result<ExitCode> {
+    let (schema, _) = read(&args.file)?;
+    if config.json {
+        print::json(&schema);
+        return Ok(ExitCode::SUCCESS);
+    }
+    print::line(&format!("{}: {} kinds, {} examples", schema.name, schema.kinds.len(), schema.examples.len()));
+    for spec in &schema.kinds {
+        let ask = if spec.ask.is_empty() { "(only by import)" } else { &spec.ask };
+        print::line(&format!(
+            "  {:<12} {:<10} up to {} × {}  {ask}",
+            spec.kind, spec.evidence, spec.max_items, spec.max_chars
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a schema file; gives back its text too, which the ledger keeps.
+pub fn read(path: &Path) -> anyhow::Result<(Schema, String)> {
+    let place = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    let schema = Schema::from_toml(&text).with_context(place)?;
+    Ok((schema, text))
+}

@@ -1,0 +1,145 @@
+//! `frontload search`: the index itself, or a running service.
+
+use std::process::ExitCode;
+
+use frontload_engine::{Hit, LaneSelection, SearchRequest, SearchResponse, search};
+use frontload_server::v1::{self, frontload_service_client::FrontloadServiceClient};
+use serde_json::json;
+
+use crate::{
+    args::{FusionName, LaneArgs, SearchArgs},
+    commands::open,
+    config::Config,
+    exit, print,
+};
+
+pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
+    if let Some(url) = &args.server {
+        return ask_service(config, args, url);
+    }
+    let reader = open(&config.index)?;
+    let mut embedder = config.embedder(1)?;
+    let mut request = SearchRequest {
+        query: args.query.clone(),
+        k: args.k as usize,
+        lanes: args.lanes.selection()?,
+        fusion: args.lanes.fusion(),
+    };
+    let found = search(&reader, &mut embedder, &request)?;
+    if args.compare {
+        request.lanes = LaneSelection::Plain;
+        let plain = search(&reader, &mut embedder, &request)?;
+        side_by_side(config, &plain, &found);
+    } else if config.json {
+        print::json(&response_json(&args.query, &found));
+    } else {
+        found.degraded.iter().for_each(|missing| eprintln!("warning: without {missing}"));
+        found.hits.iter().for_each(|hit| print::hit(hit, args.explain));
+    }
+    Ok(if found.hits.is_empty() { ExitCode::from(exit::NO_HIT) } else { ExitCode::SUCCESS })
+}
+
+fn side_by_side(config: &Config, plain: &SearchResponse, all: &SearchResponse) {
+    if config.json {
+        let hits = |found: &SearchResponse| found.hits.iter().map(hit_json).collect::<Vec<_>>();
+        return print::json(&json!({"schema_version": 1, "plain": hits(plain), "handles": hits(all)}));
+    }
+    let dim = anstyle::Style::new().dimmed();
+    print::line(&format!("    {:<40}  {}", "text alone", "with handles"));
+    for rank in 0..plain.hits.len().max(all.hits.len()) {
+        let cell = |hit: Option<&Hit>| {
+            hit.map_or_else(String::new, |hit| format!("{}  {}", hit.chunk.id(), print::cut(&hit.chunk.title, 30)))
+        };
+        let (left, right) = (plain.hits.get(rank), all.hits.get(rank));
+        let came = right.map_or_else(String::new, |hit| match hit.plain_rank {
+            Some(before) if before == rank + 1 => String::new(),
+            Some(before) => format!("  {dim}(was {before}){dim:#}"),
+            None => format!("  {dim}(was not found){dim:#}"),
+        });
+        print::line(&format!("{:>2}. {:<40}  {}{came}", rank + 1, cell(left), cell(right)));
+        if let Some((given, handle)) = right.and_then(print::best_handle) {
+            print::line(&format!("    {:<40}    {dim}{}{dim:#} {}", "", given.given.lane, print::said(handle)));
+        }
+    }
+}
+
+/// A response as JSON; `ask` uses its hits too.
+pub fn response_json(query: &str, found: &SearchResponse) -> serde_json::Value {
+    json!({
+        "schema_version": 1,
+        "query": query,
+        "generation": found.generation,
+        "hits": found.hits.iter().map(hit_json).collect::<Vec<_>>(),
+        "degraded": found.degraded,
+        "embed_ms": found.embed_ms,
+        "total_ms": found.total_ms,
+    })
+}
+
+/// One hit as JSON.
+pub fn hit_json(hit: &Hit) -> serde_json::Value {
+    let evidence: Vec<serde_json::Value> = hit
+        .evidence
+        .iter()
+        .map(|given| {
+            let part = &given.given;
+            json!({"lane": part.lane, "rank": part.rank, "score": part.score, "share": part.share, "handle": given.handle})
+        })
+        .collect();
+    json!({
+        "rank": hit.rank,
+        "score": hit.score,
+        "id": hit.chunk.id(),
+        "document": hit.chunk.document,
+        "title": hit.chunk.title,
+        "text": hit.chunk.text,
+        "plain_rank": hit.plain_rank,
+        "evidence": evidence,
+    })
+}
+
+fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let request = service_request(&args.query, args.k, &args.lanes);
+    let found = runtime.block_on(async {
+        let mut client = FrontloadServiceClient::connect(url.to_owned()).await?;
+        anyhow::Ok(client.search(request).await?.into_inner())
+    })?;
+    for hit in &found.hits {
+        let handle = hit.evidence.iter().find_map(|given| Some((&given.lane, given.handle.as_ref()?)));
+        if config.json {
+            let matched = handle.map(|(lane, handle)| json!({"lane": lane, "kind": handle.kind, "text": handle.text}));
+            print::json(
+                &json!({"rank": hit.rank, "score": hit.score, "id": hit.chunk_id, "title": hit.title, "matched": matched}),
+            );
+            continue;
+        }
+        let matched =
+            handle.map_or_else(String::new, |(lane, handle)| format!("  {lane} “{}”", print::cut(&handle.text, 60)));
+        print::line(&format!(
+            "{:>2}. {}  {}  {:.3}{matched}",
+            hit.rank,
+            print::clean(&hit.chunk_id),
+            print::cut(&hit.title, 50),
+            hit.score
+        ));
+    }
+    if !config.json {
+        eprintln!("generation {}, {:.1} ms in the service", found.generation, found.total_ms);
+    }
+    Ok(if found.hits.is_empty() { ExitCode::from(exit::NO_HIT) } else { ExitCode::SUCCESS })
+}
+
+fn service_request(query: &str, k: u32, lanes: &LaneArgs) -> v1::SearchRequest {
+    let (lane_set, names) = match lanes.lanes.as_str() {
+        "all" => (v1::LaneSet::All, vec![]),
+        "plain" => (v1::LaneSet::Plain, vec![]),
+        names => (v1::LaneSet::Unspecified, names.split(',').map(str::to_owned).collect()),
+    };
+    let fusion = match lanes.fusion {
+        None => v1::FusionMethod::Unspecified,
+        Some(FusionName::Rrf) => v1::FusionMethod::Rrf,
+        Some(FusionName::Convex) => v1::FusionMethod::Convex,
+    };
+    v1::SearchRequest { query: query.to_owned(), k, lane_set: lane_set.into(), lanes: names, fusion: fusion.into() }
+}

@@ -1,0 +1,96 @@
+//! Where everything is: flags first, then `frontload.toml`, then defaults.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use frontload_engine::{Exemplar, read_exemplars};
+use frontload_index::IndexDir;
+use frontload_models::{LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
+use serde::Deserialize;
+
+use crate::args::Global;
+
+const FILE: &str = "frontload.toml";
+/// Names the folder `make setup` fills, when it is not `.models`.
+const MODELS_VARIABLE: &str = "FRONTLOAD_MODELS";
+const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
+const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+const DEFAULT_EMBEDDER: &str = "all-MiniLM-L6-v2";
+/// How the program, re-executed, becomes the process that holds llama.cpp.
+pub const WORKER_ARGUMENT: &str = "__llm-worker";
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    index: Option<PathBuf>,
+    model: Option<String>,
+    embedder: Option<PathBuf>,
+    schema: Option<PathBuf>,
+    exemplars: Option<PathBuf>,
+}
+
+/// Everything settled.
+pub struct Config {
+    pub index: IndexDir,
+    pub json: bool,
+    pub quiet: bool,
+    pub schema: Option<PathBuf>,
+    model: String,
+    embedder: PathBuf,
+    exemplars: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn load(global: &Global) -> anyhow::Result<Self> {
+        let path = global.config.clone().unwrap_or_else(|| FILE.into());
+        let file: File = match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string())?,
+            Err(error) if global.config.is_some() => bail!("{}: {error}", path.display()),
+            Err(_) => File::default(),
+        };
+        let models = models_folder();
+        let default_model = || models.join(DEFAULT_MODEL).display().to_string();
+        Ok(Self {
+            index: IndexDir::new(global.index.clone().or(file.index).unwrap_or_else(|| ".frontload".into())),
+            json: global.json,
+            quiet: global.quiet,
+            schema: file.schema,
+            model: global.model.clone().or(file.model).unwrap_or_else(default_model),
+            embedder: global.embedder.clone().or(file.embedder).unwrap_or_else(|| models.join(DEFAULT_EMBEDDER)),
+            exemplars: file.exemplars,
+        })
+    }
+
+    /// Opens the language model; llama.cpp itself starts with the first prompt.
+    pub fn generator(&self, slots: u32) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
+        let program = env::current_exe().context("the program's own path")?;
+        let mut options = LlamaOptions::new(program, vec![WORKER_ARGUMENT.to_owned()]);
+        options.slots = slots;
+        Ok(open_generator(&self.model.parse::<ModelRef>()?, &options)?)
+    }
+
+    /// Opens the embedding model.
+    pub fn embedder(&self, threads: usize) -> anyhow::Result<SentenceEmbedder> {
+        let runtime = env::var_os(RUNTIME_VARIABLE).map_or_else(|| models_folder().join(runtime_name()), PathBuf::from);
+        Ok(SentenceEmbedder::open(&self.embedder, &runtime, threads)?)
+    }
+
+    /// The few-shots for answers: those of a flag, else those of the file, else none.
+    pub fn exemplars(&self, flag: Option<&Path>) -> anyhow::Result<Vec<Exemplar>> {
+        match flag.or(self.exemplars.as_deref()) {
+            Some(path) => Ok(read_exemplars(path)?),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn models_folder() -> PathBuf {
+    env::var_os(MODELS_VARIABLE).map_or_else(|| ".models".into(), PathBuf::from)
+}
+
+fn runtime_name() -> &'static str {
+    if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" }
+}

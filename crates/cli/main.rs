@@ -1,0 +1,47 @@
+//! The `frontload` program: flags to use cases, results to the terminal or to JSON.
+
+mod args;
+mod commands;
+mod config;
+mod exit;
+mod print;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command, HandlesCommand, SchemaCommand};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", print::clean(&format!("{error:#}")));
+            exit::code_of(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::LlmWorker = cli.command {
+        return commands::worker::run();
+    }
+    let config = config::Config::load(&cli.global)?;
+    match cli.command {
+        Command::Index(args) => commands::index::run(&config, &args),
+        Command::Rebuild(args) => commands::index::rebuild(&config, &args),
+        Command::Search(args) => commands::search::run(&config, &args),
+        Command::Ask(args) => commands::ask::run(&config, &args),
+        Command::Serve(args) => commands::serve::run(&config, &args),
+        Command::Eval(args) => commands::eval::run(&config, &args),
+        Command::Handles(HandlesCommand::Import(args)) => commands::handles::import(&config, &args),
+        Command::Handles(HandlesCommand::Export) => commands::handles::export(&config),
+        Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),
+        Command::Inspect(args) => commands::inspect::run(&config, &args),
+        Command::Verify => commands::verify::run(&config),
+        Command::Completions(args) => Ok(commands::completions::run(&args)),
+        Command::LlmWorker => unreachable!("handled above"),
+    }
+}

@@ -1,0 +1,81 @@
+//! What people see. Text from a corpus or a model is never trusted with the terminal.
+
+use std::io::Write;
+
+use frontload_core::Handle;
+use frontload_engine::{Hit, LaneEvidence};
+use serde::Serialize;
+
+/// Prints one JSON object on a line of its own.
+#[allow(clippy::print_stdout)]
+pub fn json(value: &impl Serialize) {
+    println!("{}", serde_json::to_string(value).unwrap_or_default());
+}
+
+/// Prints a line of data. A closed pipe ends the program quietly.
+pub fn line(text: &str) {
+    if writeln!(anstream::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Replaces control, direction and zero-width characters by `·`, but keeps line ends.
+pub fn clean(text: &str) -> String {
+    let hidden = |letter: char| {
+        (letter.is_control() && letter != '\n')
+            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|letter| if hidden(letter) { '·' } else { letter }).collect()
+}
+
+/// On one line, cut to a width in characters.
+pub fn cut(text: &str, width: usize) -> String {
+    let text = clean(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    if text.chars().count() <= width {
+        return text;
+    }
+    let short: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", short.trim_end())
+}
+
+/// The handle that gave most to a hit, if a handle gave anything.
+pub fn best_handle(hit: &Hit) -> Option<(&LaneEvidence, &Handle)> {
+    hit.evidence.iter().find_map(|given| Some((given, given.handle.as_ref()?)))
+}
+
+/// One hit as a paragraph; every lane's part when `explain`.
+pub fn hit(hit: &Hit, explain: bool) {
+    let bold = anstyle::Style::new().bold();
+    let dim = anstyle::Style::new().dimmed();
+    let plain = match hit.plain_rank {
+        Some(rank) if rank == hit.rank => String::new(),
+        Some(rank) => format!("  (without handles: {rank})"),
+        None => "  (without handles: not found)".to_owned(),
+    };
+    let title = cut(&hit.chunk.title, 60);
+    line(&format!(
+        "{:>2}. {bold}{}{bold:#}  {title}  {dim}{:.3}{plain}{dim:#}",
+        hit.rank,
+        clean(&hit.chunk.id()),
+        hit.score
+    ));
+    line(&format!("    {}", cut(&hit.chunk.text, 100)));
+    if explain {
+        for given in &hit.evidence {
+            let matched = given.handle.as_ref().map_or_else(String::new, |handle| format!("  {}", said(handle)));
+            let part = &given.given;
+            let lane = part.lane.to_string();
+            line(&format!(
+                "    {dim}{lane:<16} rank {:<4} score {:<8.3} share {:.3}{dim:#}{matched}",
+                part.rank, part.score, part.share
+            ));
+        }
+    } else if let Some((given, handle)) = best_handle(hit) {
+        line(&format!("    {dim}{}{dim:#}  {}", given.given.lane, said(handle)));
+    }
+}
+
+/// A handle with what stands behind it.
+pub fn said(handle: &Handle) -> String {
+    format!("“{}” ({})", cut(&handle.text, 70), handle.evidence)
+}
