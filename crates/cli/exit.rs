@@ -24,7 +24,9 @@ pub fn code_of(error: &anyhow::Error) -> ExitCode {
             of_engine(error)
         } else if let Some(error) = cause.downcast_ref::<IndexError>() {
             of_index(error)
-        } else if cause.is::<ModelError>() || cause.is::<GeneratorError>() {
+        } else if let Some(error) = cause.downcast_ref::<ModelError>() {
+            if matches!(error, ModelError::Name(_)) { USAGE } else { MODEL }
+        } else if cause.is::<GeneratorError>() {
             MODEL
         } else if let Some(status) = cause.downcast_ref::<tonic::Status>() {
             if status.code() == tonic::Code::InvalidArgument { USAGE } else { MODEL }

@@ -18,10 +18,23 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", print::clean(&format!("{error:#}")));
+            eprintln!("error: {}", print::clean(&told(&error)));
             exit::code_of(&error)
         }
     }
+}
+
+/// The whole chain on one line, without causes that a message already quotes.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

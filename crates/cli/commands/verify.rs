@@ -32,7 +32,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         let number = generation.unwrap_or_default();
         print::line(&format!("generation {number}: {files} files whole; ledger: {records} records whole"));
     } else {
-        problems.iter().for_each(|problem| print::line(&format!("damaged: {}", print::clean(problem))));
+        for problem in &problems {
+            print::line(&format!("damaged: {}", print::clean(problem)));
+        }
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::CORRUPT) })
 }

@@ -1,5 +1,7 @@
 //! Cutting documents into chunks at the most natural place that fits: headings, paragraphs, sentences, words.
 
+use std::path::Path;
+
 use frontload_core::{Chunk, Document};
 use rayon::prelude::*;
 use text_splitter::{MarkdownSplitter, TextSplitter};
@@ -14,7 +16,7 @@ fn chunk(document: &Document, chunk_chars: Option<u32>) -> Vec<Chunk> {
     let limit = chunk_chars.map_or(usize::MAX, |chars| chars as usize);
     let pieces: Vec<(usize, &str)> = if text.chars().count() <= limit {
         vec![(text.len() - text.trim_start().len(), text.trim())]
-    } else if document.id.ends_with(".md") || document.id.ends_with(".markdown") {
+    } else if is_markdown(&document.id) {
         MarkdownSplitter::new(limit).chunk_indices(text).collect()
     } else {
         TextSplitter::new(limit).chunk_indices(text).collect()
@@ -27,6 +29,11 @@ fn chunk(document: &Document, chunk_chars: Option<u32>) -> Vec<Chunk> {
         text: piece.to_owned(),
     };
     pieces.into_iter().enumerate().map(chunk).collect()
+}
+
+fn is_markdown(id: &str) -> bool {
+    let extension = Path::new(id).extension().unwrap_or_default();
+    ["md", "markdown"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

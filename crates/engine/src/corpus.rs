@@ -38,8 +38,8 @@ pub struct Skipped {
 
 #[derive(Deserialize)]
 struct Row {
-    #[serde(alias = "id")]
-    _id: serde_json::Value,
+    #[serde(rename = "_id", alias = "id")]
+    id: serde_json::Value,
     #[serde(default)]
     title: Option<String>,
     #[serde(default)]
@@ -134,7 +134,7 @@ impl Corpus {
             };
             match serde_json::from_str::<Row>(line) {
                 Ok(row) => {
-                    let id = match row._id {
+                    let id = match row.id {
                         serde_json::Value::String(id) => id,
                         serde_json::Value::Number(number) => number.to_string(),
                         _ => String::new(),

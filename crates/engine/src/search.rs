@@ -102,16 +102,8 @@ pub fn search(
     let lanes = chosen_lanes(reader, &request.lanes)?;
     let mut degraded = Vec::new();
     let embedding = Instant::now();
-    let vector = match lanes.iter().any(|(lane, _)| lane.method == Method::Dense) {
-        false => Vec::new(),
-        true => match embedder.embed(&[&request.query], TextRole::Query) {
-            Ok(vectors) => vectors.into_iter().next().unwrap_or_default(),
-            Err(error) => {
-                degraded.push(format!("dense lanes: {error}"));
-                Vec::new()
-            }
-        },
-    };
+    let wants_vector = lanes.iter().any(|(lane, _)| lane.method == Method::Dense);
+    let vector = if wants_vector { query_vector(embedder, &request.query, &mut degraded) } else { Vec::new() };
     let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
     let mut rankings = Vec::new();
     for (lane, weight) in lanes {
@@ -133,6 +125,17 @@ pub fn search(
     }
     let total_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(SearchResponse { hits, degraded, generation: manifest.generation, embed_ms, total_ms })
+}
+
+/// The query's vector; without one the dense lanes stay silent and the response says so.
+fn query_vector(embedder: &mut dyn Embedder, query: &str, degraded: &mut Vec<String>) -> Vec<f32> {
+    match embedder.embed(&[query], TextRole::Query) {
+        Ok(vectors) => vectors.into_iter().next().unwrap_or_default(),
+        Err(error) => {
+            degraded.push(format!("dense lanes: {error}"));
+            Vec::new()
+        }
+    }
 }
 
 fn chosen_lanes(reader: &Reader, selection: &LaneSelection) -> Result<Vec<(Lane, f32)>, EngineError> {
@@ -181,12 +184,11 @@ fn explain(
 /// A dense lane says which handle matched; for a word lane it is the one that shares most words.
 fn matched(query: &str, kind: &str, item: Option<u32>, handles: &[Handle]) -> Option<Handle> {
     let of_kind: Vec<&Handle> = handles.iter().filter(|handle| handle.kind == kind).collect();
-    let at = match item {
-        Some(item) => item as usize,
-        None => {
-            let texts: Vec<&str> = of_kind.iter().map(|handle| handle.text.as_str()).collect();
-            Reader::closest_text(query, &texts)?
-        }
+    let at = if let Some(item) = item {
+        item as usize
+    } else {
+        let texts: Vec<&str> = of_kind.iter().map(|handle| handle.text.as_str()).collect();
+        Reader::closest_text(query, &texts)?
     };
     of_kind.get(at).map(|handle| (*handle).clone())
 }

@@ -12,6 +12,12 @@ const FILLER_SHARE: f64 = 0.02;
 /// Below this many chunks nothing counts as filler: a small corpus repeats itself honestly.
 const FILLER_CHUNKS: usize = 4;
 
+/// Words that name nothing. An item made of these alone, or of one or two letters or digits, finds everything.
+const EMPTY_WORDS: [&str; 24] = [
+    "and", "any", "are", "but", "for", "from", "had", "has", "her", "him", "his", "its", "none", "not", "one", "she",
+    "that", "the", "they", "this", "was", "were", "which", "with",
+];
+
 /// Why an item is not indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,7 +26,7 @@ pub enum Reason {
     NotInText,
     /// Copied from a few-shot example.
     Echo,
-    /// Stands on too many chunks.
+    /// Says nothing, or stands on too many chunks.
     Filler,
     /// Said before, on this chunk and for this kind.
     Duplicate,
@@ -88,6 +94,9 @@ fn judge(
 ) -> Result<Handle, Reason> {
     if folded.is_empty() || is_unsafe(item) {
         return Err(Reason::Unsafe);
+    }
+    if spec.values.is_empty() && !says_something(folded) {
+        return Err(Reason::Filler);
     }
     if before >= spec.max_items as usize || item.chars().count() > spec.max_chars as usize {
         return Err(Reason::TooLong);
@@ -161,6 +170,13 @@ pub(crate) fn count(rejections: &mut Rejections, kind: &str, reason: Reason) {
     *rejections.entry(kind.to_owned()).or_default().entry(reason).or_default() += 1;
 }
 
+/// Whether a folded text holds a word that can tell chunks apart. One letter is a word in many scripts, but
+/// not in ours.
+fn says_something(folded: &str) -> bool {
+    let tells = |word: &str| !word.is_ascii() || (word.len() > 2 && !EMPTY_WORDS.contains(&word));
+    folded.split(' ').any(tells)
+}
+
 /// Control characters, bidirectional overrides, zero-width characters, addresses and special-token marks.
 fn is_unsafe(text: &str) -> bool {
     let hidden = |letter: char| {
@@ -203,6 +219,8 @@ mod tests {
         check("time", "at dusk", Some(Reason::NotInText));
         check("mood", "relief", None);
         check("mood", "quiet  dread", Some(Reason::Echo));
+        check("mood", "the 14", Some(Reason::Filler));
+        check("mood", "静", None);
         check("mood", "see http://x.y", Some(Reason::Unsafe));
         check("mood", "re\u{202E}lief", Some(Reason::Unsafe));
         check("mood", &"long ".repeat(20), Some(Reason::TooLong));

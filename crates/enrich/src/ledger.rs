@@ -144,9 +144,9 @@ impl Ledger {
         each_line(&path, number, 0, &mut |place, line| {
             // Only an unfinished line is torn: a finished one that does not check is damage, and stays.
             if line.ends_with(b"\n") {
-                end = place.offset + u64::from(place.bytes)
+                end = place.offset + u64::from(place.bytes);
             } else {
-                torn = u64::from(place.bytes)
+                torn = u64::from(place.bytes);
             }
         })?;
         if torn > 0 {

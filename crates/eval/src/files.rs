@@ -88,9 +88,8 @@ pub fn read_qrels(path: &Path) -> Result<Qrels, FileError> {
     let mut qrels = Qrels::new();
     for (line, text) in lines(path)? {
         let columns: Vec<&str> = text.split_whitespace().collect();
-        let (topic, document, relevance) = match columns[..] {
-            [topic, document, relevance] | [topic, _, document, relevance] => (topic, document, relevance),
-            _ => return Err(wrong(path, line, "expected 3 columns (BEIR) or 4 (TREC)")),
+        let ([topic, document, relevance] | [topic, _, document, relevance]) = columns[..] else {
+            return Err(wrong(path, line, "expected 3 columns (BEIR) or 4 (TREC)"));
         };
         match relevance.parse() {
             Ok(relevance) => {

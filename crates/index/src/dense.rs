@@ -15,10 +15,10 @@ use hnsw_rs::{anndists::dist::distances::Distance, api::AnnT, hnsw::Hnsw, hnswio
 
 use crate::{IndexError, layout};
 
-/// Neighbours a point keeps, and candidates weighed while building: hnsw_rs's usual choices.
+/// Neighbours a point keeps, and candidates weighed while building: `hnsw_rs`'s usual choices.
 const GRAPH_NEIGHBOURS: usize = 24;
 const GRAPH_BUILD_CANDIDATES: usize = 200;
-/// hnsw_rs can only write a graph of exactly this many layers.
+/// `hnsw_rs` can only write a graph of exactly this many layers.
 const GRAPH_LAYERS: usize = 16;
 
 /// One place a vector stands in.
@@ -31,7 +31,7 @@ pub(crate) struct Row {
     pub item: u32,
 }
 
-/// Cosine distance of unit vectors. hnsw_rs's own dot distance asserts on what rounding may overshoot.
+/// Cosine distance of unit vectors. `hnsw_rs`'s own dot distance asserts on what rounding may overshoot.
 #[derive(Clone, Copy, Default)]
 struct UnitDistance;
 

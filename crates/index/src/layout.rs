@@ -74,7 +74,7 @@ pub(crate) fn rows_file(field: &Field) -> String {
     format!("dense/{field}.rows")
 }
 
-/// hnsw_rs appends `.hnsw.graph` and `.hnsw.data` to this.
+/// `hnsw_rs` appends `.hnsw.graph` and `.hnsw.data` to this.
 pub(crate) fn graph_base(field: &Field) -> String {
     field.to_string()
 }

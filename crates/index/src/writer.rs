@@ -76,7 +76,7 @@ pub fn write(
     }
     let fields = fields(build);
     bm25::write(&folder.join(layout::BM25), build.chunks, &fields)?;
-    let (vectors, embedded, reused) = embed(dir, build, &fields, embedder, report)?;
+    let (vectors, new_texts, reused) = embed(dir, build, &fields, embedder, report)?;
     let mut lanes = Vec::new();
     for field in &fields {
         lanes.extend(write_field(&folder, field, build, &vectors)?);
@@ -101,7 +101,7 @@ pub fn write(
     };
     publish(dir, &folder, &name, &manifest)?;
     collect_garbage(dir, number);
-    Ok(Built { manifest, embedded, reused })
+    Ok(Built { manifest, embedded: new_texts, reused })
 }
 
 /// The body, and every kind that has at least one handle.
@@ -218,7 +218,7 @@ fn files(folder: &Path) -> Result<Vec<FileEntry>, IndexError> {
         for entry in listed {
             let entry = entry.map_err(|source| IndexError::io(&path, source))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".lock") {
+            if entry.path().extension().is_some_and(|extension| extension == "lock") {
                 continue;
             }
             sync(&entry.path())?;

@@ -117,7 +117,7 @@ impl LoadedModel {
                     let text = self.without_specials(text);
                     vocab.tokenize_into(text.as_bytes(), &mut tokens, false, false);
                 }
-            };
+            }
         }
         Ok(Tokens { all: tokens, message_starts })
     }

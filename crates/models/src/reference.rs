@@ -126,7 +126,7 @@ impl ModelRef {
     pub fn resolve(&self) -> Result<PathBuf, ModelError> {
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Hub { repository, revision, file } => self.from_hub(repository, revision, file)?,
+            Self::Hub { repository, revision, file } => self.fetch_from_hub(repository, revision, file)?,
             Self::Endpoint { base_url, .. } => {
                 return Err(ModelError::Endpoint { url: base_url.clone(), reason: "has no file".into() });
             }
@@ -142,7 +142,7 @@ impl ModelRef {
     }
 
     /// Cache first: a file that is there is used without asking the hub, which also makes it work offline.
-    fn from_hub(&self, repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
+    fn fetch_from_hub(&self, repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
         let wrong = |reason: String| ModelError::Hub { name: self.to_string(), reason };
         crate::endpoint::install_tls();
         let client = hf_hub::HFClientSync::new().map_err(|error| wrong(error.to_string()))?;
