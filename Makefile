@@ -1,0 +1,27 @@
+# Two commands: `make demo` shows the whole product on the bundled corpus, `make test` passes the tests.
+# Each prepares what it needs; both use one cargo profile and one target folder, so that llama.cpp is
+# compiled once.
+
+MODELS := .models
+TUNED := sh crates/models/setup/tuned.sh
+
+.PHONY: demo test setup build test-setup lint ci
+
+demo: build
+	sh crates/cli/demo.sh
+
+test: test-setup
+	FRONTLOAD_MODELS="$(CURDIR)/$(MODELS)" $(TUNED) cargo test --release --locked --workspace
+
+setup:
+	sh crates/models/setup/setup.sh $(MODELS)
+
+build: setup
+	$(TUNED) cargo build --release --locked
+
+test-setup: setup
+	sh tests/setup.sh $(MODELS)
+
+# The house rules: format, lints, documentation, dependency policy, unused dependencies.
+lint: setup
+	$(TUNED) sh tests/lint.sh

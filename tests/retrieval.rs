@@ -1,0 +1,119 @@
+//! Finding with the real embedding model, answering with the real small language model, measuring.
+
+use frontload_core::{Embedder, TextRole};
+use frontload_models::SentenceEmbedder;
+use serde_json::Value;
+
+use crate::bench::{Bench, PASSAGES, models};
+
+/// An index with handles that say what the passages do not.
+fn handled() -> Bench {
+    let bench = Bench::new();
+    bench.plain_index();
+    bench.import(&[
+        ("fair", "point", "strength impresses more than it earns"),
+        ("letter", "mood", "missing a lost companion"),
+        ("pump", "style", "operating manual"),
+        ("bread", "style", "recipe in commands"),
+    ]);
+    bench
+}
+
+fn documents(found: &Value) -> Vec<&str> {
+    found["hits"].as_array().expect("hits").iter().filter_map(|hit| hit["document"].as_str()).collect()
+}
+
+#[test]
+fn the_embedding_model_is_the_one_its_card_describes() {
+    let folder = models();
+    let library = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+    let mut embedder =
+        SentenceEmbedder::open(&folder.join("all-MiniLM-L6-v2"), &folder.join(library), 1).expect("opens");
+    // The sentences of the model's card and the similarities that the original implementation gives.
+    let texts =
+        ["That is a happy person", "That is a happy dog", "That is a very happy person", "Today is a sunny day"];
+    let vectors = embedder.embed(&texts, TextRole::Passage).expect("embeds");
+    let cosine = |other: usize| -> f32 { vectors[0].iter().zip(&vectors[other]).map(|(a, b)| a * b).sum() };
+    for (other, expected) in [(1, 0.6945), (2, 0.9429), (3, 0.2569)] {
+        assert!((cosine(other) - expected).abs() < 1e-3, "{}: {}", texts[other], cosine(other));
+    }
+}
+
+#[test]
+fn handles_lift_what_the_text_does_not_say() {
+    let bench = handled();
+    let query = "grief for somebody gone";
+    let all = bench.json(&["search", query]);
+    assert_eq!(documents(&all)[0], "letter");
+    let hit = &all["hits"][0];
+    let plain = bench.json(&["search", "--lanes", "plain", query]);
+    let rank = documents(&plain).iter().position(|&document| document == "letter").map(|at| at + 1);
+    assert_eq!(hit["plain_rank"].as_u64(), rank.map(|rank| rank as u64), "the rank without handles is the plain one");
+    let shares: f64 = hit["evidence"].as_array().expect("evidence").iter().filter_map(|e| e["share"].as_f64()).sum();
+    assert!((shares - hit["score"].as_f64().expect("a score")).abs() < 1e-5);
+}
+
+#[test]
+fn fewer_hits_are_the_first_of_more() {
+    let bench = handled();
+    for fusion in ["rrf", "convex"] {
+        let whole = bench.json(&["search", "-k", "6", "--fusion", fusion, "bread and salt"]);
+        let whole = documents(&whole);
+        for k in 1..whole.len() {
+            let part = bench.json(&["search", "-k", &k.to_string(), "--fusion", fusion, "bread and salt"]);
+            assert_eq!(documents(&part), whole[..k], "{fusion} {k}");
+        }
+    }
+}
+
+#[test]
+fn one_lane_can_be_asked_alone() {
+    let bench = handled();
+    let found = bench.json(&["search", "--lanes", "style.bm25", "a manual"]);
+    assert_eq!(documents(&found), ["pump"]);
+    assert_eq!(found["hits"][0]["evidence"].as_array().map(Vec::len), Some(1));
+    let nothing = bench.run(&["--json", "search", "--lanes", "style.bm25", "zebra"]).exited(1);
+    assert_eq!(nothing.json()["hits"], Value::Array(vec![]));
+}
+
+#[test]
+fn answers_quote_and_cite_what_was_found() {
+    let bench = handled();
+    let exemplar = r#"{"question": "Who mended the gate?", "passages": ["Old Tam mended the gate on Sunday."], "answer": "Old Tam mended the gate on Sunday. [1]"}"#;
+    bench.write("exemplars.jsonl", exemplar);
+    let question = "When was the new bell hung?";
+    let answer = bench.json(&["ask", "-k", "3", "--exemplars", "exemplars.jsonl", question]);
+    let sentences = answer["sentences"].as_array().expect("sentences");
+    assert!(!sentences.is_empty());
+    let hits = documents(&answer);
+    for sentence in sentences {
+        assert_eq!(sentence["supported"], true, "{answer}");
+        for rank in sentence["citations"].as_array().expect("citations") {
+            let cited = hits[rank.as_u64().expect("a rank") as usize - 1];
+            let text = PASSAGES.iter().find(|(id, _)| *id == cited).expect("a passage").1;
+            assert!(text.contains(sentence["text"].as_str().expect("text")), "{sentence} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn eval_counts_what_search_finds() {
+    let bench = handled();
+    let topics =
+        [("t1", "grief for somebody gone", "mood"), ("t2", "how to start a machine", "object"), ("t3", "x", "none")];
+    let lines = topics
+        .map(|(id, text, kind)| serde_json::json!({"_id": id, "text": text, "metadata": {"type": kind}}).to_string());
+    bench.write("queries.jsonl", lines.join("\n"));
+    bench.write("test.tsv", "query-id\tcorpus-id\tscore\nt1\tletter\t2\nt2\tpump\t1\nt2\tbread\t0\n");
+    let arguments = ["eval", "--queries", "queries.jsonl", "--qrels", "test.tsv"];
+    let report =
+        bench.json(&[&arguments[..], &["--measures", "R@10 RR", "--by", "type", "--run-out", "run.txt"]].concat());
+    assert_eq!((&report["queries"], &report["measures"]["R@10"]), (&2.into(), &1.0.into()), "{report}");
+    assert_eq!(report["by"]["mood"]["measures"]["RR"], 1.0);
+    let run = std::fs::read_to_string(bench.path("run.txt")).expect("a run");
+    assert!(run.lines().next().is_some_and(|line| line.starts_with("t1 Q0 letter 1 ")), "{run}");
+    // TREC's four columns say the same.
+    bench.write("test.qrels", "t1 0 letter 2\nt2 0 pump 1\nt2 0 bread 0\n");
+    let trec = bench.json(&["eval", "--queries", "queries.jsonl", "--qrels", "test.qrels", "--measures", "R@10 RR"]);
+    assert_eq!(trec["measures"], report["measures"]);
+}

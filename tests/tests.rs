@@ -1,0 +1,29 @@
+//! The program as its users meet it: the real binary, the real small language model, the real embedding
+//! model, a real gRPC client and real files. `make test` prepares what these need; nothing here is skipped.
+
+// Everything the tests share: a twelve-line corpus, a folder for each test, the binary.
+mod bench;
+
+// Reading, enriching, publishing; again; killed in the middle.
+mod enrichment;
+
+// Handles in and out.
+mod handles;
+
+// Finding, answering, measuring.
+mod retrieval;
+
+// The gRPC service.
+mod service;
+
+// What is wrong with what came in, and which exit code says so.
+mod bad_input;
+
+// Our measures against a public tool's.
+mod measures;
+
+// The bundled corpus, its topics and its handles.
+mod corpora;
+
+// The README's map and the rules between crates.
+mod house;
