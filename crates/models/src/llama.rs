@@ -5,10 +5,7 @@ use std::{collections::VecDeque, num::NonZeroU32, sync::Arc};
 
 use frontload_core::{Completion, Failure, FailureKind, Finish, Prompt};
 use llama_cpp_2::{
-    context::{
-        LlamaContext,
-        params::{KvCacheType, LlamaContextParams},
-    },
+    context::{LlamaContext, params::LlamaContextParams},
     llama_backend::LlamaBackend,
     llama_batch::LlamaBatch,
     model::{LlamaModel, params::LlamaModelParams},
@@ -76,8 +73,9 @@ impl LoadedModel {
     pub fn engine(&self) -> Result<Engine<'_>, String> {
         let sequences = self.load.slots + 1;
         let threads = i32::try_from(self.load.threads).unwrap_or(i32::MAX);
-        // A q8_0 cache halves the memory each step reads; llama.cpp then needs flash attention, which its
-        // automatic policy turns on by itself. One cache stream a sequence: rows attend to their own cells only.
+        // The default cache, f16 with flash attention: measured against q8_0, whose values are unpacked again
+        // for every row that looks at them, and against f16 without flash attention, it enriched 1.3 and 1.25
+        // times as fast. One cache stream a sequence: rows attend to their own cells only.
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(self.load.context_tokens * sequences))
             .with_n_batch(BATCH_TOKENS as u32)
@@ -85,8 +83,6 @@ impl LoadedModel {
             .with_n_seq_max(sequences)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
-            .with_type_k(KvCacheType::Q8_0)
-            .with_type_v(KvCacheType::Q8_0)
             .with_kv_unified(false)
             .with_swa_full(true);
         let context = self

@@ -72,8 +72,8 @@ impl LlamaProcess {
     /// When the file is missing or is no GGUF.
     pub fn new(path: &std::path::Path, options: LlamaOptions) -> Result<Self, ModelError> {
         let digest = hash_file(path)?;
-        // The sampler is greedy and the cache q8_0: both shape answers, so both are named.
-        let fingerprint = format!("gguf:{}:greedy:q8_0", digest.to_hex());
+        // The sampler is greedy and the cache f16: both shape answers, so both are named.
+        let fingerprint = format!("gguf:{}:greedy:f16", digest.to_hex());
         let load = Load {
             path: path.to_owned(),
             slots: options.slots,
