@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChunkId, Lane, Method, Scored, best_first};
+use crate::{ChunkId, Lane, Scored, best_first};
 
 /// How rankings are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,9 +17,9 @@ pub enum Fusion {
         k: f32,
     },
     /// Convex combination: a lane gives `weight · normalised score`, the weights scaled to sum to 1.
-    /// Bruch, Gai and Ingber, ACM TOIS 2023. Normalisation is min-max with each method's theoretical
-    /// minimum, 0: BM25 scores are divided by the lane's best for this query, cosines are taken as they
-    /// are (so that a lane without any good match contributes little), negative ones as 0.
+    /// Bruch, Gai and Ingber, ACM TOIS 2023. Normalisation is min-max over the lane's candidates for this
+    /// query: the best gets 1, the last 0, and so does what the lane did not find. Cosines taken as they are
+    /// lie so close together that BM25 decides alone (README, Results).
     Convex,
 }
 
@@ -64,16 +64,15 @@ pub struct Fused {
 /// 0, contributes nothing.
 pub fn fuse(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Fused> {
     let live = || lanes.iter().filter(|lane| lane.weight > 0.0 && !lane.hits.is_empty());
-    let total_weight: f32 = live().map(|lane| lane.weight).sum();
+    let scale = match fusion {
+        Fusion::Rrf { .. } => 1.0,
+        Fusion::Convex => live().map(|lane| lane.weight).sum(),
+    };
     let mut fused: HashMap<ChunkId, Fused> = HashMap::new();
     for lane in live() {
-        let best = lane.hits.iter().map(|hit| hit.score).fold(0.0_f32, f32::max);
-        for (at, hit) in lane.hits.iter().enumerate() {
+        for ((at, hit), part) in lane.hits.iter().enumerate().zip(parts(&lane.hits, fusion)) {
             let rank = at as u32 + 1;
-            let share = match fusion {
-                Fusion::Rrf { k } => lane.weight / (k + rank as f32),
-                Fusion::Convex => lane.weight / total_weight * normalised(lane.lane.method, hit.score, best),
-            };
+            let share = lane.weight / scale * part;
             let entry =
                 fused.entry(hit.chunk).or_insert_with(|| Fused { chunk: hit.chunk, score: 0.0, contributions: vec![] });
             entry.score += share;
@@ -92,11 +91,16 @@ pub fn fuse(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Fused> {
     fused
 }
 
-fn normalised(method: Method, score: f32, best: f32) -> f32 {
-    match method {
-        Method::Bm25 if best > 0.0 => score / best,
-        Method::Bm25 => 0.0,
-        Method::Dense => score.max(0.0),
+/// What each hit of a lane is worth before weights: the one place where ranks and scores become comparable.
+pub fn parts(hits: &[Scored], fusion: Fusion) -> Vec<f32> {
+    match fusion {
+        Fusion::Rrf { k } => (1..=hits.len()).map(|rank| 1.0 / (k + rank as f32)).collect(),
+        Fusion::Convex => {
+            let scores = || hits.iter().map(|hit| hit.score);
+            let (least, best) = (scores().fold(f32::INFINITY, f32::min), scores().fold(f32::NEG_INFINITY, f32::max));
+            let range = best - least;
+            scores().map(|score| if range > 0.0 { (score - least) / range } else { 1.0 }).collect()
+        }
     }
 }
 
@@ -128,8 +132,15 @@ mod tests {
 
     #[test]
     fn convex_by_hand() {
-        let lanes = [lane("body.bm25", 1.0, &[(1, 8.0), (2, 2.0)]), lane("body.dense", 3.0, &[(2, 0.6), (1, -0.2)])];
-        check(&lanes, Fusion::Convex, &[(2, 0.25 * 0.25 + 0.75 * 0.6), (1, 0.25)]);
+        let words = lane("body.bm25", 1.0, &[(1, 8.0), (2, 5.0), (3, 2.0)]);
+        let vectors = lane("body.dense", 3.0, &[(2, 0.6), (1, 0.5), (4, -0.4)]);
+        let (one, two) = (0.25 + 0.75 * 0.9, 0.25 * 0.5 + 0.75);
+        check(&[words, vectors], Fusion::Convex, &[(1, one), (2, two), (3, 0.0), (4, 0.0)]);
+    }
+
+    #[test]
+    fn equal_scores_are_worth_all() {
+        check(&[lane("body.bm25", 2.0, &[(1, 3.0), (2, 3.0)])], Fusion::Convex, &[(1, 1.0), (2, 1.0)]);
     }
 
     #[test]
