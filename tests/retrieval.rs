@@ -117,3 +117,51 @@ fn eval_counts_what_search_finds() {
     let trec = bench.json(&["eval", "--queries", "queries.jsonl", "--qrels", "test.qrels", "--measures", "R@10 RR"]);
     assert_eq!(trec["measures"], report["measures"]);
 }
+
+#[test]
+fn tuning_weighs_what_helps_and_is_kept_while_schema_and_model_stay() {
+    let bench = Bench::new();
+    bench.plain_index();
+    // Words that no passage has, so that only the handle can answer; and a kind that says one thing of all.
+    let words = ["zorbel", "quimp", "taskle", "vruff", "lemmick", "odrane"];
+    let gists = PASSAGES.iter().zip(words).map(|((id, _), word)| (*id, "gist", word));
+    let chatter = PASSAGES.iter().map(|(id, _)| (*id, "chatter", "a text"));
+    bench.import(&gists.chain(chatter).collect::<Vec<_>>());
+    let lines: Vec<String> =
+        words.iter().enumerate().map(|(at, word)| format!("{{\"_id\": \"t{at}\", \"text\": \"{word}\"}}")).collect();
+    let judged: Vec<String> = PASSAGES.iter().enumerate().map(|(at, (id, _))| format!("t{at}\t{id}\t1")).collect();
+    bench.write("queries.jsonl", lines.join("\n"));
+    bench.write("dev.tsv", judged.join("\n"));
+    let arguments = ["tune", "--queries", "queries.jsonl", "--qrels", "dev.tsv"];
+    let lanes_used = || -> Vec<String> {
+        let found = bench.json(&["search", "quimp"]);
+        let mut lanes: Vec<String> = found["hits"]
+            .as_array()
+            .expect("hits")
+            .iter()
+            .flat_map(|hit| {
+                let given = hit["evidence"].as_array().expect("evidence").iter();
+                given.filter_map(|given| given["lane"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+            })
+            .filter(|lane| !lane.starts_with("body"))
+            .collect();
+        lanes.sort();
+        lanes.dedup();
+        lanes
+    };
+    let untuned = lanes_used();
+    assert!(untuned.contains(&"chatter.dense".to_owned()), "{untuned:?}");
+
+    let shown = bench.json(&[&arguments[..], &["--dry-run"]].concat());
+    assert!(shown["tuned"].as_f64() > shown["plain"].as_f64(), "{shown}");
+    assert_eq!(lanes_used(), untuned, "a dry run changed something");
+
+    bench.json(&arguments);
+    assert_eq!(lanes_used(), ["gist.bm25", "gist.dense"]);
+    bench.json(&["rebuild"]);
+    bench.json(&["index", "--no-handles", "corpus"]);
+    assert_eq!(lanes_used(), ["gist.bm25", "gist.dense"], "the weights were lost");
+    // Asking a model is another index: its handles were never measured.
+    bench.json(&["index", "corpus"]);
+    assert!(lanes_used().contains(&"chatter.dense".to_owned()));
+}

@@ -51,6 +51,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Measure against judged topics
     Eval(EvalArgs),
+    /// Choose lane weights on judged topics, and publish them
+    Tune(TuneArgs),
     /// Handles in and out
     #[command(subcommand)]
     Handles(HandlesCommand),
@@ -223,6 +225,19 @@ pub struct EvalArgs {
     /// Put indexes side by side: NAME=DIR, or NAME=DIR@LANES. May be given several times
     #[arg(long, value_name = "NAME=DIR[@LANES]", conflicts_with_all = ["run_out", "per_query"])]
     pub system: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct TuneArgs {
+    /// Topics: BEIR queries.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub queries: PathBuf,
+    /// Judgments to choose by: never those that will be reported
+    #[arg(long, value_name = "FILE")]
+    pub qrels: PathBuf,
+    /// Show what would be chosen; publish nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Clone)]

@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ask(args) => commands::ask::run(&config, &args),
         Command::Serve(args) => commands::serve::run(&config, &args),
         Command::Eval(args) => commands::eval::run(&config, &args),
+        Command::Tune(args) => commands::tune::run(&config, &args),
         Command::Handles(HandlesCommand::Import(args)) => commands::handles::import(&config, &args),
         Command::Handles(HandlesCommand::Export) => commands::handles::export(&config),
         Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     process::ExitCode,
 };
 
@@ -31,7 +32,7 @@ struct System {
 
 pub fn run(config: &Config, args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let qrels = read_qrels(&args.qrels)?;
-    let topics = judged_topics(args, &qrels)?;
+    let topics = judged_topics(&args.queries, &args.qrels, &qrels)?;
     let mut embedder = config.embedder(1)?;
     if !args.system.is_empty() {
         return compare(config, args, &qrels, &topics, &mut embedder);
@@ -60,13 +61,13 @@ pub fn run(config: &Config, args: &EvalArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The topics that are judged; a judged topic without a text is a mistake in the files.
-fn judged_topics(args: &EvalArgs, qrels: &Qrels) -> anyhow::Result<Vec<Topic>> {
-    let mut topics = read_topics(&args.queries)?;
+pub fn judged_topics(queries: &Path, judgments: &Path, qrels: &Qrels) -> anyhow::Result<Vec<Topic>> {
+    let mut topics = read_topics(queries)?;
     topics.retain(|topic| qrels.contains_key(&topic.id));
     let known: BTreeSet<&str> = topics.iter().map(|topic| topic.id.as_str()).collect();
     let missing: Vec<&String> = qrels.keys().filter(|topic| !known.contains(topic.as_str())).collect();
     if let Some(first) = missing.first() {
-        let (qrels, queries) = (args.qrels.display(), args.queries.display());
+        let (qrels, queries) = (judgments.display(), queries.display());
         bail!("{qrels} judges {} topics that {queries} does not have, the first {first:?}", missing.len());
     }
     Ok(topics)

@@ -64,13 +64,17 @@ pub fn rebuild(config: &Config, args: &RebuildArgs) -> anyhow::Result<ExitCode> 
 
 /// Reports a build and chooses the exit code.
 pub fn finish(config: &Config, report: &Report) -> ExitCode {
-    let interrupted = report.outcome.is_some_and(|outcome| outcome.interrupted);
     if config.json {
         print::json(&as_json(report));
     } else {
         describe(config, report);
     }
-    if interrupted {
+    exit_code(report)
+}
+
+/// Whether a build was interrupted, or left something out.
+pub fn exit_code(report: &Report) -> ExitCode {
+    if report.outcome.is_some_and(|outcome| outcome.interrupted) {
         ExitCode::from(exit::INTERRUPTED)
     } else if report.quarantined.is_empty() && report.skipped.is_empty() {
         ExitCode::SUCCESS

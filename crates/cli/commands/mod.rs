@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod schema;
 pub mod search;
 pub mod serve;
+pub mod tune;
 pub mod verify;
 pub mod worker;
 

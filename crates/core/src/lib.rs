@@ -11,6 +11,7 @@ mod handle;
 mod lane;
 mod model;
 mod schema;
+mod tuning;
 
 pub use chunk::{Chunk, ChunkId, ChunkKey, Document};
 pub use digest::Digest;
@@ -22,6 +23,7 @@ pub use model::{
     TextRole,
 };
 pub use schema::{Example, KindSpec, Schema, SchemaError, Scope};
+pub use tuning::Tuning;
 
 /// A score attached to a chunk by one lane; higher is better, comparable only inside that lane.
 #[derive(Debug, Clone, Copy, PartialEq)]

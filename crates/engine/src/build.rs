@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::atomic::AtomicBool};
 
-use frontload_core::{Chunk, Embedder, Field, Fusion, Generator, Lane, Schema};
+use frontload_core::{Chunk, Embedder, Field, Fusion, Generator, Lane, Schema, Tuning};
 use frontload_enrich::{
     Collected, Ledger, Outcome, Progress, Record, Rejections, Settings, State, collect, enrich, plan, quarantined,
 };
@@ -147,13 +147,18 @@ pub fn build(
     let chunks = chunk_all(&corpus.documents, options.chunk_chars);
     let schema = options.schema.as_ref().map(|(schema, _)| schema);
     let model = generator.as_ref().map(|generator| generator.fingerprint().to_owned());
-    let settings = Settings {
+    let mut settings = Settings {
         sources: options.sources.clone(),
         schema_toml: options.schema.as_ref().map(|(_, toml)| toml.clone()),
         model: model.clone().filter(|_| schema.is_some()),
         chunk_chars: options.chunk_chars,
+        tuning: None,
     };
-    if shop.state.settings(&shop.ledger)?.as_ref() != Some(&settings) {
+    let before = shop.state.settings(&shop.ledger)?;
+    // Weights were measured on one model's handles of one schema, and hold for no other.
+    let same = |before: &&Settings| before.schema_toml == settings.schema_toml && before.model == settings.model;
+    settings.tuning = before.as_ref().filter(same).and_then(|before| before.tuning.clone());
+    if before.as_ref() != Some(&settings) {
         shop.append(&[Record::Settings(settings.clone())])?;
     }
     let mut outcome = None;
@@ -201,6 +206,23 @@ pub fn rebuild(
     publish(dir, shop, (corpus, chunks), (&settings, None, DEFAULT_GRAPH_ROWS), embedder, report)
 }
 
+/// Publishes a generation with measured weights; later builds keep them while schema and model stay.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn apply_tuning(
+    dir: &IndexDir,
+    tuning: Tuning,
+    embedder: &mut dyn Embedder,
+    report: &mut dyn FnMut(Event),
+) -> Result<Report, EngineError> {
+    let mut shop = Workshop::open(dir)?;
+    let settings = Settings { tuning: Some(tuning), ..shop.settings(dir)? };
+    shop.append(&[Record::Settings(settings)])?;
+    drop(shop);
+    rebuild(dir, &[], embedder, report)
+}
+
 fn publish(
     dir: &IndexDir,
     shop: Workshop,
@@ -226,7 +248,11 @@ fn publish(
         chunks: &indexed,
         schema: schema.as_ref(),
         model,
-        weight: &default_weight,
+        weight: &|lane| match &settings.tuning {
+            Some(tuning) => tuning.weights.get(lane).copied().unwrap_or(0.0),
+            None => default_weight(lane),
+        },
+        tuning: settings.tuning.as_ref(),
         fusion: DEFAULT_FUSION,
         graph_rows,
     };

@@ -9,10 +9,10 @@ mod import;
 mod search;
 
 pub use answer::{Answer, CitedSentence, Exemplar, answer, read_exemplars};
-pub use build::{BuildOptions, Event, Report, build, default_weight, rebuild};
+pub use build::{BuildOptions, Event, Report, apply_tuning, build, default_weight, rebuild};
 pub use corpus::{Corpus, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
-pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, search};
+pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, rank_lanes, search};
 
 use std::path::PathBuf;
 

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, time::Instant};
 
 use frontload_core::{
-    Chunk, ChunkId, Contribution, Embedder, Field, Fused, Fusion, Handle, Lane, LaneRanking, Method, TextRole, fusion,
+    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Fused, Fusion, Handle, Lane, LaneRanking, Method,
+    TextRole, fusion,
 };
 use frontload_index::{IndexError, IndexedChunk, Reader};
 
@@ -94,26 +95,9 @@ pub fn search(
     request: &SearchRequest,
 ) -> Result<SearchResponse, EngineError> {
     let started = Instant::now();
-    let manifest = reader.manifest();
-    if manifest.embedder != embedder.fingerprint() {
-        let (index, given) = (manifest.embedder.clone(), embedder.fingerprint().to_owned());
-        return Err(IndexError::OtherEmbedder { index, given }.into());
-    }
     let lanes = chosen_lanes(reader, &request.lanes)?;
-    let mut degraded = Vec::new();
-    let embedding = Instant::now();
-    let wants_vector = lanes.iter().any(|(lane, _)| lane.method == Method::Dense);
-    let vector = if wants_vector { query_vector(embedder, &request.query, &mut degraded) } else { Vec::new() };
-    let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
-    let mut rankings = Vec::new();
-    for (lane, weight) in lanes {
-        let hits = if lane.method == Method::Dense && vector.iter().all(|&value| value == 0.0) {
-            Vec::new()
-        } else {
-            reader.search(&lane, &request.query, &vector, DEPTH)?
-        };
-        rankings.push(LaneRanking { lane, weight, hits });
-    }
+    let Looked { rankings, embed_ms, degraded } = look(reader, embedder, &request.query, lanes)?;
+    let manifest = reader.manifest();
     let how = request.fusion.unwrap_or(manifest.fusion);
     let plain: Vec<LaneRanking> = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned().collect();
     let plain_ranks: HashMap<ChunkId, usize> =
@@ -125,6 +109,53 @@ pub fn search(
     }
     let total_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(SearchResponse { hits, degraded, generation: manifest.generation, embed_ms, total_ms })
+}
+
+/// Every lane's ranking for a query, those of weight 0 too: what tuning chooses from.
+///
+/// # Errors
+/// As [`search`]; also when the query cannot be embedded.
+pub fn rank_lanes(reader: &Reader, embedder: &mut dyn Embedder, query: &str) -> Result<Vec<LaneRanking>, EngineError> {
+    let lanes = reader.manifest().lanes.iter().map(|entry| (entry.lane.clone(), entry.weight)).collect();
+    let looked = look(reader, embedder, query, lanes)?;
+    match looked.degraded.into_iter().next() {
+        Some(missing) => Err(IndexError::Embed(EmbedError(missing)).into()),
+        None => Ok(looked.rankings),
+    }
+}
+
+/// What looking along some lanes gave.
+struct Looked {
+    rankings: Vec<LaneRanking>,
+    embed_ms: f64,
+    degraded: Vec<String>,
+}
+
+fn look(
+    reader: &Reader,
+    embedder: &mut dyn Embedder,
+    query: &str,
+    lanes: Vec<(Lane, f32)>,
+) -> Result<Looked, EngineError> {
+    if reader.manifest().embedder != embedder.fingerprint() {
+        let (index, given) = (reader.manifest().embedder.clone(), embedder.fingerprint().to_owned());
+        return Err(IndexError::OtherEmbedder { index, given }.into());
+    }
+    let mut degraded = Vec::new();
+    let embedding = Instant::now();
+    let wants_vector = lanes.iter().any(|(lane, _)| lane.method == Method::Dense);
+    let vector = if wants_vector { query_vector(embedder, query, &mut degraded) } else { Vec::new() };
+    let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
+    let mut rankings = Vec::new();
+    for (lane, weight) in lanes {
+        let hits = if lane.method == Method::Dense && vector.iter().all(|&value| value == 0.0) {
+            Vec::new()
+        } else {
+            reader.search(&lane, query, &vector, DEPTH)?
+        };
+        rankings.push(LaneRanking { lane, weight, hits });
+    }
+    Ok(Looked { rankings, embed_ms, degraded })
 }
 
 /// The query's vector; without one the dense lanes stay silent and the response says so.

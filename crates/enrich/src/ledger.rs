@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure};
+use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Tuning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -47,6 +47,9 @@ pub struct Settings {
     pub model: Option<String>,
     /// The largest chunk, in characters; absent when documents are not cut.
     pub chunk_chars: Option<u32>,
+    /// Lane weights, if they were measured.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
 }
 
 /// One call's end.

@@ -1,8 +1,10 @@
 //! Measuring: TREC and BEIR files, the usual measures under the names and rules of `ir_measures`, and
-//! breakdowns by topic label.
+//! lane weights chosen by them.
 
 mod files;
 mod measure;
+mod tune;
 
 pub use files::{FileError, Qrels, Run, Topic, read_qrels, read_run, read_topics, write_run};
 pub use measure::{Measure, MeasureError, Measured, measure};
+pub use tune::{Step, TUNED_MEASURE, TunedTopic, tune};

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use frontload_core::{Digest, Fusion, Lane, Schema};
+use frontload_core::{Digest, Fusion, Lane, Schema, Tuning};
 use serde::{Deserialize, Serialize};
 
 use crate::{IndexDir, IndexError, layout};
@@ -37,6 +37,8 @@ pub struct Manifest {
     pub lanes: Vec<LaneEntry>,
     /// How rankings are joined unless asked otherwise.
     pub fusion: Fusion,
+    /// What the weights rest on; `None` when they are the defaults.
+    pub tuning: Option<Tuning>,
     /// Every other file of the generation.
     pub files: Vec<FileEntry>,
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{Digest, Embedder, Field, Fusion, Lane, Method, Schema, TextRole};
+use frontload_core::{Digest, Embedder, Field, Fusion, Lane, Method, Schema, TextRole, Tuning};
 
 use crate::{
     IndexDir, IndexError, IndexedChunk, WriterLock,
@@ -34,8 +34,10 @@ pub struct Build<'a> {
     pub schema: Option<&'a Schema>,
     /// The language model's fingerprint.
     pub model: Option<&'a str>,
-    /// Every lane's default weight.
+    /// Every lane's weight.
     pub weight: &'a dyn Fn(&Lane) -> f32,
+    /// What the weights rest on, if they were measured.
+    pub tuning: Option<&'a Tuning>,
     /// The default fusion.
     pub fusion: Fusion,
     /// Lanes with at least this many vectors get a graph.
@@ -97,6 +99,7 @@ pub fn write(
         dimension: vectors.dimension,
         lanes,
         fusion: build.fusion,
+        tuning: build.tuning.cloned(),
         files: files(&folder)?,
     };
     publish(dir, &folder, &name, &manifest)?;
