@@ -15,5 +15,5 @@ need cargo-machete 0.9.2
 cargo fmt --all --check
 cargo clippy --release --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
-"$tools/bin/cargo-deny" --locked --offline check --hide-inclusion-graph licenses bans sources
+"$tools/bin/cargo-deny" --locked check --hide-inclusion-graph licenses bans sources
 "$tools/bin/cargo-machete"

@@ -29,8 +29,12 @@ pub struct Global {
     /// Read this instead of ./frontload.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, or <http://HOST/v1#MODEL>
-    #[arg(long, global = true, value_name = "REF")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "REF",
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, or http://HOST/v1#MODEL"
+    )]
     pub model: Option<String>,
     /// The embedding model: a folder with model.onnx and tokenizer files
     #[arg(long, global = true, value_name = "DIR")]

@@ -67,7 +67,7 @@ pub struct Rejected {
 pub type Rejections = BTreeMap<String, BTreeMap<Reason, u64>>;
 
 /// Judges the items the model gave for one kind of one chunk. What depends on the whole corpus (filler) is
-/// judged later, by [`drop_filler`].
+/// judged later, by `drop_filler`.
 pub fn gate(schema: &Schema, spec: &KindSpec, chunk: &Chunk, items: &[String]) -> (Vec<Handle>, Vec<Rejected>) {
     let mut seen = HashSet::new();
     let (mut accepted, mut rejected) = (Vec::new(), Vec::new());

@@ -73,7 +73,6 @@ impl Endpoint {
         let url = format!("{}/chat/completions", base_url.trim_end_matches('/'));
         reqwest::Url::parse(&url)
             .map_err(|error| ModelError::Endpoint { url: base_url.to_owned(), reason: error.to_string() })?;
-        install_tls();
         let fingerprint = format!("endpoint:{base_url}#{model}:temperature=0");
         let key = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty());
         Ok(Self { url, model: model.to_owned(), fingerprint, key })
@@ -188,9 +187,4 @@ impl Generator for Endpoint {
             }
         })
     }
-}
-
-/// Chooses ring for TLS, once a process; a second call changes nothing.
-pub(crate) fn install_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -144,7 +144,6 @@ impl ModelRef {
     /// Cache first: a file that is there is used without asking the hub, which also makes it work offline.
     fn fetch_from_hub(&self, repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
         let wrong = |reason: String| ModelError::Hub { name: self.to_string(), reason };
-        crate::endpoint::install_tls();
         let client = hf_hub::HFClientSync::new().map_err(|error| wrong(error.to_string()))?;
         let (owner, name) = repository.split_once('/').unwrap_or(("", repository));
         let model = client.model(owner, name);
