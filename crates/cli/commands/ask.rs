@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use frontload_engine::{SearchRequest, answer, search};
+use frontload_engine::{SearchRequest, answer, gather, search};
 use serde_json::json;
 
 use crate::{
@@ -18,7 +18,8 @@ pub fn run(config: &Config, args: &AskArgs) -> anyhow::Result<ExitCode> {
     let mut generator = config.generator(1)?;
     let exemplars = config.exemplars(args.exemplars.as_deref())?;
     let found = search(&reader, &mut embedder, &SearchRequest::new(&args.question, args.k as usize))?;
-    let answer = answer(found, &args.question, generator.as_mut(), &exemplars, args.free)?;
+    let material = gather(found, &args.question, &mut embedder)?;
+    let answer = answer(material, &args.question, generator.as_mut(), &exemplars, args.free)?;
     if config.json {
         let sentences: Vec<serde_json::Value> = answer
             .sentences

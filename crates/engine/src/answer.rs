@@ -6,13 +6,19 @@
 
 use std::{collections::BTreeSet, fmt::Write, ops::ControlFlow, path::Path};
 
-use frontload_core::{Chunk, Failure, Finish, Generator, GeneratorError, Message, Prompt, fold};
+use frontload_core::{Chunk, Embedder, Failure, Finish, Generator, GeneratorError, Message, Prompt, TextRole, fold};
+use frontload_index::IndexError;
 use serde::Deserialize;
 
 use crate::{EngineError, Hit, SearchResponse, input};
 
 /// Sentences in a quoted answer.
 const QUOTED_SENTENCES: usize = 3;
+/// Sentences the model may choose from, and how short one may be.
+const QUOTES_OFFERED: usize = 4;
+/// A further sentence must be at least this near, in shares of the nearest one's similarity.
+const QUOTE_SHARE: f32 = 0.8;
+const SHORTEST_QUOTE_BYTES: usize = 20;
 /// Tokens of an answer.
 const ANSWER_TOKENS: u32 = 320;
 /// Characters of one passage in the prompt.
@@ -77,27 +83,63 @@ pub fn read_exemplars(path: &Path) -> Result<Vec<Exemplar>, EngineError> {
     lines.map(|(at, line)| serde_json::from_str(line).map_err(|error| input(path, Some(at + 1), error))).collect()
 }
 
-/// Has the model answer a question from what a search for it found; `free` lets it write rather than only
-/// choose sentences. Nothing found gives an answer without sentences, and the model is not asked.
+/// What an answer is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Material {
+    hits: Vec<Hit>,
+    degraded: Vec<String>,
+    /// The hits' texts, as the model sees them.
+    passages: Vec<String>,
+    /// Sentences near the question, with the number of their passage from 1.
+    quotes: Vec<(usize, String)>,
+}
+
+/// Lays out what a search found for answering: its passages, and the sentences of them that are nearest to the
+/// question. A weak model that may quote anything quotes the first thing that reads well.
+///
+/// # Errors
+/// When the sentences cannot be embedded.
+pub fn gather(found: SearchResponse, question: &str, embedder: &mut dyn Embedder) -> Result<Material, EngineError> {
+    let SearchResponse { hits, degraded, .. } = found;
+    let passages: Vec<String> = hits.iter().map(|hit| passage(&hit.chunk)).collect();
+    let mut quotes: Vec<(usize, String)> = Vec::new();
+    for (at, hit) in hits.iter().enumerate() {
+        let text = one_line(&hit.chunk.text);
+        let said = sentences(&text).into_iter().filter(|sentence| sentence.len() > SHORTEST_QUOTE_BYTES);
+        quotes.extend(said.map(|sentence| (at + 1, sentence.to_owned())));
+    }
+    let texts: Vec<&str> = quotes.iter().map(|(_, sentence)| sentence.as_str()).collect();
+    let vectors = embedder.embed(&texts, TextRole::Passage).map_err(IndexError::from)?;
+    let wanted = embedder.embed(&[question], TextRole::Query).map_err(IndexError::from)?;
+    let near = |vector: &[f32]| -> f32 { wanted.iter().flatten().zip(vector).map(|(left, right)| left * right).sum() };
+    let mut nearest: Vec<(f32, usize)> = vectors.iter().map(|vector| near(vector)).zip(0..).collect();
+    nearest.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+    let least = nearest.first().map_or(0.0, |&(best, _)| best * QUOTE_SHARE);
+    let offered = nearest.iter().take(QUOTES_OFFERED).filter(|&&(similarity, _)| similarity >= least);
+    let quotes = offered.filter_map(|&(_, at)| quotes.get(at).cloned()).collect();
+    Ok(Material { hits, degraded, passages, quotes })
+}
+
+/// Has the model answer a question from what was gathered for it; `free` lets it write rather than only choose
+/// sentences. Nothing found gives an answer without sentences, and the model is not asked.
 ///
 /// # Errors
 /// When the model gives no answer.
 pub fn answer(
-    found: SearchResponse,
+    material: Material,
     question: &str,
     generator: &mut dyn Generator,
     exemplars: &[Exemplar],
     free: bool,
 ) -> Result<Answer, EngineError> {
-    let SearchResponse { hits, degraded, .. } = found;
-    if hits.is_empty() {
+    let Material { hits, degraded, passages, quotes } = material;
+    if hits.is_empty() || (quotes.is_empty() && !free) {
         return Ok(Answer { sentences: Vec::new(), hits, degraded });
     }
-    let passages: Vec<String> = hits.iter().map(|hit| passage(&hit.chunk)).collect();
     let prompt = Prompt {
         id: 0,
         messages: messages(exemplars, &passages, question),
-        grammar: (!free).then(|| quoting_grammar(&passages)),
+        grammar: (!free).then(|| quoting_grammar(&quotes)),
         max_tokens: ANSWER_TOKENS,
     };
     let raw = ask(generator, prompt)?;
@@ -144,21 +186,28 @@ fn ask_about(passages: &[String], question: &str) -> String {
 }
 
 fn passage(chunk: &Chunk) -> String {
-    let text = chunk.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut = text.char_indices().nth(PASSAGE_CHARS).map_or(text.len(), |(at, _)| at);
-    let text = text.get(..cut).unwrap_or_default();
-    if chunk.title.is_empty() { text.to_owned() } else { format!("{}: {text}", chunk.title) }
+    let text = one_line(&chunk.text);
+    if chunk.title.is_empty() { text } else { format!("{}: {text}", chunk.title) }
 }
 
-/// Lets the model choose up to three whole sentences, each followed by its passage's number.
-fn quoting_grammar(passages: &[String]) -> String {
-    let mut choices = Vec::new();
-    for (at, passage) in passages.iter().enumerate() {
-        let body = passage.split_once(": ").map_or(passage.as_str(), |(_, body)| body);
-        let quotes = sentences(body).into_iter().filter(|sentence| sentence.len() > 20);
-        choices.extend(quotes.map(|sentence| serde_json::Value::from(format!("{sentence} [{}]", at + 1)).to_string()));
+/// A passage's text with single blanks, cut to what fits beside others.
+fn one_line(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = text.char_indices().nth(PASSAGE_CHARS).map_or(text.len(), |(at, _)| at);
+    text.get(..cut).unwrap_or_default().to_owned()
+}
+
+/// The sentence nearest to the question, then what the model adds of the others, each followed by its
+/// passage's number. The small model's own first choice was the right passage for 3 of the 10 factual dev
+/// topics, the nearest sentence for 7.
+fn quoting_grammar(quotes: &[(usize, String)]) -> String {
+    let mut cited = quotes.iter().map(|(at, said)| serde_json::Value::from(format!("{said} [{at}]")).to_string());
+    let first = cited.next().unwrap_or_default();
+    let others: Vec<String> = cited.collect();
+    if others.is_empty() {
+        return format!("start: {first}\n");
     }
-    format!("start: quote (\" \" quote){{0,{}}}\nquote: {}\n", QUOTED_SENTENCES - 1, choices.join(" | "))
+    format!("start: {first} (\" \" other){{0,{}}}\nother: {}\n", QUOTED_SENTENCES - 1, others.join(" | "))
 }
 
 /// Cuts at a full stop, question or exclamation mark (and closing quotation marks) before a blank and no
@@ -173,7 +222,9 @@ fn sentences(text: &str) -> Vec<&str> {
         let before = at.checked_sub(1).and_then(|at| letters.get(at)).is_some_and(|&(_, before)| closes(before));
         let ends = closes(*letter) || (matches!(letter, '"' | '”' | '’' | '\'') && before);
         let follows = text.get(*next_at..).unwrap_or_default().trim_start().chars().next();
-        if ends && next.is_whitespace() && follows.is_some_and(|letter| !letter.is_lowercase()) {
+        // "11 ft. 3 in." goes on.
+        let begins = follows.is_some_and(|letter| !letter.is_lowercase() && !letter.is_numeric());
+        if ends && next.is_whitespace() && begins {
             found.push(text.get(start..*next_at).unwrap_or_default().trim());
             start = *next_at;
         }
@@ -203,6 +254,9 @@ fn cited_sentences(raw: &str, passages: &[String]) -> Vec<CitedSentence> {
         }
         rest = tail.trim_start();
     }
+    // A weak model says the same thing until it is stopped.
+    let mut said = BTreeSet::new();
+    sentences.retain(|sentence| said.insert(sentence.text.clone()));
     for sentence in &mut sentences {
         sentence.supported = is_supported(sentence, passages);
     }
@@ -231,6 +285,14 @@ mod tests {
         check("Fog. \"Hold fast!\" He did. ", &["Fog.", "\"Hold fast!\"", "He did."]);
         check("It cost 3.50 at the quay, e.g. twice.", &["It cost 3.50 at the quay, e.g. twice."]);
         check("One", &["One"]);
+        check("A cross, 11 ft. 3 in., dressed. He paid.", &["A cross, 11 ft. 3 in., dressed.", "He paid."]);
+    }
+
+    #[test]
+    fn a_sentence_said_again_is_said_once() {
+        let passages = ["Log: The harbour froze in January.".to_owned()];
+        let read = cited_sentences("The harbour froze. [1] The harbour froze. [1] The harbour froze. [1]", &passages);
+        assert_eq!(read.len(), 1);
     }
 
     #[test]

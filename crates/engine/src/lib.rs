@@ -8,7 +8,7 @@ mod corpus;
 mod import;
 mod search;
 
-pub use answer::{Answer, CitedSentence, Exemplar, answer, read_exemplars};
+pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
 pub use build::{BuildOptions, Event, Report, apply_tuning, build, default_weight, rebuild};
 pub use corpus::{Corpus, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use frontload_core::{Embedder, Generator};
-use frontload_engine::{EngineError, Exemplar, answer, search};
+use frontload_engine::{EngineError, Exemplar, answer, gather, search};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
@@ -123,12 +123,13 @@ impl FrontloadService for Service {
         let exemplars = Arc::clone(&self.exemplars);
         let answered = blocking(move || {
             // The embedder is given back before the model starts: searches do not wait for answers.
-            let found = {
+            let material = {
                 let mut embedder = embedder.lock().unwrap_or_else(PoisonError::into_inner);
-                search(&live.reader(), embedder.as_mut(), &wanted)?
+                let found = search(&live.reader(), embedder.as_mut(), &wanted)?;
+                gather(found, &wanted.query, embedder.as_mut())?
             };
             let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
-            answer(found, &wanted.query, generator.as_mut(), &exemplars, free)
+            answer(material, &wanted.query, generator.as_mut(), &exemplars, free)
         })
         .await?;
         Ok(Response::new(convert::answer_response(answered)))
