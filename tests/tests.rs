@@ -7,6 +7,9 @@ mod bench;
 // Reading, enriching, publishing; again; killed in the middle.
 mod enrichment;
 
+// A model out of the hub's cache, and one behind an endpoint.
+mod models;
+
 // Handles in and out.
 mod handles;
 
