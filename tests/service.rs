@@ -138,6 +138,17 @@ async fn says_it_is_healthy_and_what_it_offers() {
 #[tokio::test]
 async fn opens_nothing_but_the_generation() {
     let bench = handled();
+    #[cfg(target_os = "linux")]
+    {
+        let served = Served::start(&bench, &["--no-answers"]);
+        FrontloadServiceClient::new(served.channel().await).search(query("bell")).await.expect("found");
+        let open = fs::read_dir(format!("/proc/{}/fd", served.child.id())).expect("a process");
+        let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+        assert!(open.len() > 3, "{open:?}");
+        let ours = |path: &&std::path::PathBuf| path.starts_with(bench.path(".frontload"));
+        let generations = bench.path(".frontload/generations");
+        assert!(open.iter().filter(ours).all(|path| path.starts_with(&generations)), "{open:?}");
+    }
     for name in ["ledger", "state.sled"] {
         fs::rename(bench.path(".frontload").join(name), bench.path(name)).expect("moved away");
     }
