@@ -8,10 +8,12 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use frontload_core::{Generator, Message, Prompt};
 use frontload_models::{LlamaOptions, LlamaProcess};
+use frontload_server::v1::{AnswerRequest, frontload_service_client::FrontloadServiceClient};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Ended, json_lines, models};
@@ -68,26 +70,136 @@ fn an_endpoint_is_asked_like_any_model() {
     assert!(bench.json(&["--model", &model, "index", "corpus"])["calls"].is_null());
 }
 
+#[test]
+fn trouble_with_an_endpoint_costs_nothing_that_was_paid_for() {
+    let bench = Bench::new();
+    // A wrong key is nobody's failure: nothing is noted, and with the right one all is well.
+    let locked = serve(|head, _| {
+        let known = head.to_lowercase().contains("bearer sesame");
+        if known { (200, reply("mood: calm")) } else { (401, "{\"error\": \"no key\"}".to_owned()) }
+    });
+    let model = format!("http://{locked}/v1#small");
+    let refused = bench.run(&["--model", &model, "index", "corpus"]).exited(4);
+    assert!(refused.stderr.contains("401") && refused.stderr.contains("no key"), "{}", refused.stderr);
+    let output =
+        bench.command(["--json", "--model", &model, "index", "corpus"]).env("FRONTLOAD_API_KEY", "sesame").output();
+    let built = Ended::of(output.expect("runs")).succeeded().json();
+    assert_eq!((&built["calls"]["done"], &built["calls"]["failed"]), (&6.into(), &0.into()), "{built}");
+
+    // One prompt is never answered; the others are kept, and a cut answer is asked again when told to.
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let patchy = serve(move |_, body| {
+        *counted.lock().expect("whole") += 1;
+        let text = body["messages"].to_string();
+        match text {
+            text if text.contains("new bell was hung") => (400, "{\"error\": \"not this one\"}".to_owned()),
+            text if text.contains("The strong man") => (200, reply("mood: half a th").replace("stop", "length")),
+            _ => (200, reply("mood: calm")),
+        }
+    });
+    let model = format!("http://{patchy}/v1#small");
+    let ended = bench.run(&["--json", "--model", &model, "index", "corpus"]).exited(3).json();
+    assert_eq!((ended["quarantined"].as_array().map(Vec::len), *asked.lock().expect("whole")), (Some(2), 6), "{ended}");
+    bench.run(&["--model", &model, "index", "corpus"]).exited(3);
+    assert_eq!(*asked.lock().expect("whole"), 6, "what failed was asked again unasked");
+    let again = bench.run(&["--json", "--model", &model, "index", "--retry-failed", "corpus"]).exited(3).json();
+    assert_eq!((&again["calls"]["planned"], *asked.lock().expect("whole")), (&2.into(), 8), "{again}");
+}
+
+#[test]
+fn a_service_ends_while_an_answer_is_written() {
+    let bench = Bench::new();
+    bench.plain_index();
+    let (arrived, arrivals) = std::sync::mpsc::channel();
+    let arrived = Mutex::new(arrived);
+    let silent = serve(move |_, _| {
+        arrived.lock().expect("whole").send(()).expect("the test waits");
+        thread::sleep(Duration::from_secs(600));
+        (200, reply("too late"))
+    });
+    let model = format!("http://{silent}/v1#small");
+    let mut service =
+        bench.command(["--json", "--model", &model, "serve", "--listen", "127.0.0.1:0"]).spawn().expect("starts");
+    let mut line = String::new();
+    BufReader::new(service.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let told: Value = serde_json::from_str(&line).expect("JSON");
+    let address = format!("http://{}", told["listening"].as_str().expect("an address"));
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let mut client = FrontloadServiceClient::connect(address).await.expect("connects");
+            let _ = client.answer(AnswerRequest { question: "When was the bell hung?".into(), k: 2, free: true }).await;
+        });
+    });
+    arrivals.recv().expect("the question arrives at the endpoint");
+    let pid = service.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    for _ in 0..600 {
+        if service.try_wait().expect("a child").is_some() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    service.kill().expect("killed");
+    panic!("the service waits for an answer that nobody waits for");
+}
+
+/// A reply as endpoints write it, one without counts of tokens.
+fn reply(text: &str) -> String {
+    json!({"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": null}).to_string()
+}
+
 /// A chat endpoint over the real small model; gives back its address and notes what it was asked.
 fn serve_model(asked: Arc<Mutex<Vec<(String, Value)>>>) -> String {
     let worker = (PathBuf::from(env!("CARGO_BIN_EXE_frontload")), vec!["__llm-worker".to_owned()]);
     let options = LlamaOptions { slots: 1, ..LlamaOptions::new(worker.0, worker.1) };
-    let model = LlamaProcess::new(&models().join(MODEL), options).expect("the model");
-    let model = Arc::new(Mutex::new(model));
+    let model = Mutex::new(LlamaProcess::new(&models().join(MODEL), options).expect("the model"));
+    serve(move |head, body| {
+        let messages: Vec<Message> = serde_json::from_value(body["messages"].clone()).expect("turns");
+        asked.lock().expect("whole").push((head.to_owned(), body.clone()));
+        let prompt = Prompt { id: 0, messages, grammar: None, max_tokens: 60 };
+        let mut told = None;
+        let generated = model.lock().expect("whole").generate(&mut std::iter::once(prompt), &mut |_, result| {
+            told = result.ok();
+            ControlFlow::Continue(())
+        });
+        generated.expect("the model runs");
+        let told = told.expect("an answer");
+        let reply = json!({
+            "choices": [{"message": {"role": "assistant", "content": told.text}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": told.prompt_tokens, "completion_tokens": told.answer_tokens},
+        });
+        (200, reply.to_string())
+    })
+}
+
+/// Serves HTTP on loopback, one request a connection: head and body in, status and body out.
+fn serve(answer: impl Fn(&str, &Value) -> (u16, String) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (asked, model) = (Arc::clone(&asked), Arc::clone(&model));
-            thread::spawn(move || answer(stream, &asked, &model));
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                let (head, body) = request(&mut reader);
+                let (status, body) = answer(&head, &body);
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} told\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+                     connection: close\r\n\r\n"
+                );
+                // A client that has gone needs no answer.
+                let _ = reader.get_mut().write_all((head + &body).as_bytes());
+            });
         }
     });
     address
 }
 
-/// Answers the one request of a connection.
-fn answer(stream: TcpStream, asked: &Mutex<Vec<(String, Value)>>, model: &Mutex<LlamaProcess>) {
-    let mut reader = BufReader::new(stream);
+fn request(reader: &mut BufReader<TcpStream>) -> (String, Value) {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
@@ -101,27 +213,5 @@ fn answer(stream: TcpStream, asked: &Mutex<Vec<(String, Value)>>, model: &Mutex<
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    let body: Value = serde_json::from_slice(&body).expect("JSON");
-    let messages: Vec<Message> = serde_json::from_value(body["messages"].clone()).expect("turns");
-    asked.lock().expect("whole").push((head, body));
-    let prompt = Prompt { id: 0, messages, grammar: None, max_tokens: 60 };
-    let mut told = None;
-    let mut model = model.lock().expect("whole");
-    model
-        .generate(&mut std::iter::once(prompt), &mut |_, result| {
-            told = result.ok();
-            ControlFlow::Continue(())
-        })
-        .expect("the model runs");
-    let told = told.expect("an answer");
-    let reply = json!({
-        "choices": [{"message": {"role": "assistant", "content": told.text}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": told.prompt_tokens, "completion_tokens": told.answer_tokens},
-    })
-    .to_string();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        reply.len()
-    );
-    reader.get_mut().write_all((head + &reply).as_bytes()).expect("written");
+    (head, serde_json::from_slice(&body).expect("JSON"))
 }

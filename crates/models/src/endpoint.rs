@@ -31,8 +31,7 @@ pub struct Endpoint {
 #[derive(Deserialize)]
 struct ChatReply {
     choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Usage,
+    usage: Option<Usage>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +59,8 @@ enum Trouble {
     Passing(String, Option<Duration>),
     /// This prompt will never be answered.
     Refused(String),
-    /// Nothing listens there.
-    Unreachable(String),
+    /// No prompt will: nothing listens there, or the key or the model's name is wrong.
+    Fatal(String),
 }
 
 impl Endpoint {
@@ -93,23 +92,30 @@ impl Endpoint {
             request = request.bearer_auth(key);
         }
         let response = request.send().await.map_err(|error| {
-            let told = error.without_url().to_string();
-            if told.contains("connect") { Trouble::Unreachable(told) } else { Trouble::Passing(told, None) }
+            if error.is_connect() {
+                Trouble::Fatal(format!("cannot connect: {}", innermost(&error)))
+            } else {
+                Trouble::Passing(innermost(&error), None)
+            }
         })?;
         let status = response.status();
-        if status.as_u16() == 429 || status.is_server_error() {
+        if matches!(status.as_u16(), 408 | 429) || status.is_server_error() {
             let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(Trouble::Passing(format!("the endpoint answered {status}"), wait.map(Duration::from_secs)));
         }
         if !status.is_success() {
             let told = response.text().await.unwrap_or_default();
             let told: String = told.chars().take(200).collect();
-            return Err(Trouble::Refused(format!("the endpoint answered {status}: {told}")));
+            let reason = format!("the endpoint answered {status}: {told}");
+            // These say nothing about the prompt: noted as its failure they would outlive the mistake.
+            let fatal = matches!(status.as_u16(), 401..=404);
+            return Err(if fatal { Trouble::Fatal(reason) } else { Trouble::Refused(reason) });
         }
         let reply: ChatReply = response
             .json()
             .await
-            .map_err(|error| Trouble::Passing(format!("unreadable answer: {}", error.without_url()), None))?;
+            .map_err(|error| Trouble::Refused(format!("unreadable answer: {}", innermost(&error))))?;
+        let usage = reply.usage.unwrap_or_default();
         let choice = reply.choices.into_iter().next();
         let Some((text, finish)) = choice.and_then(|choice| Some((choice.message.content?, choice.finish_reason)))
         else {
@@ -118,9 +124,9 @@ impl Endpoint {
         Ok(Completion {
             text,
             finish: if finish.as_deref() == Some("length") { Finish::Length } else { Finish::Stop },
-            prompt_tokens: reply.usage.prompt_tokens,
-            prefill_tokens: reply.usage.prompt_tokens,
-            answer_tokens: reply.usage.completion_tokens,
+            prompt_tokens: usage.prompt_tokens,
+            prefill_tokens: usage.prompt_tokens,
+            answer_tokens: usage.completion_tokens,
         })
     }
 
@@ -164,8 +170,11 @@ impl Generator for Endpoint {
         });
         runtime.block_on(async {
             let mut open = JoinSet::new();
+            // After fatal trouble nothing new is asked, but what is being answered is paid for and kept.
+            let mut fatal: Option<String> = None;
+            let mut answered = false;
             loop {
-                while open.len() < IN_FLIGHT {
+                while fatal.is_none() && open.len() < IN_FLIGHT {
                     let Some(prompt) = prompts.next() else { break };
                     let (this, client) = (this.clone(), client.clone());
                     open.spawn(async move {
@@ -173,18 +182,41 @@ impl Generator for Endpoint {
                         (prompt.id, result)
                     });
                 }
-                let Some(joined) = open.join_next().await else { return Ok(()) };
+                let Some(joined) = open.join_next().await else {
+                    return fatal.map_or(Ok(()), |reason| Err(wrong(reason)));
+                };
                 let (id, result) = joined.map_err(|error| wrong(error.to_string()))?;
                 let result = match result {
                     Ok(completion) => Ok(completion),
-                    Err(Trouble::Unreachable(reason)) => return Err(wrong(reason)),
-                    Err(Trouble::Passing(reason, _)) => return Err(wrong(format!("{reason}, {ATTEMPTS} times"))),
+                    Err(Trouble::Fatal(reason)) => {
+                        fatal.get_or_insert(reason);
+                        continue;
+                    }
+                    // Trouble that does not pass is the endpoint's, until it has answered something.
+                    Err(Trouble::Passing(reason, _)) if !answered => {
+                        fatal.get_or_insert(format!("{reason}, {ATTEMPTS} times"));
+                        continue;
+                    }
+                    Err(Trouble::Passing(reason, _)) => {
+                        let reason = format!("{reason}, {ATTEMPTS} times");
+                        Err(Failure { kind: FailureKind::Refused, reason })
+                    }
                     Err(Trouble::Refused(reason)) => Err(Failure { kind: FailureKind::Refused, reason }),
                 };
+                answered |= result.is_ok();
                 if done(id, result).is_break() {
                     return Ok(());
                 }
             }
         })
     }
+}
+
+/// The cause that says most: the client's own message is only that sending failed.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }

@@ -114,7 +114,7 @@ impl Generator for LlamaProcess {
                 send(self.worker()?, &suspect.prompt);
                 in_flight.insert(suspect.prompt.id, suspect);
             }
-            while suspects.is_empty() && in_flight.len() < room {
+            while suspects.is_empty() && in_flight.len() < room && in_flight.values().all(|lost| lost.attempts == 0) {
                 let Some(prompt) = prompts.next() else { break };
                 send(self.worker()?, &prompt);
                 in_flight.insert(prompt.id, InFlight { prompt, attempts: 0 });
