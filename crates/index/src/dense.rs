@@ -4,7 +4,7 @@
 //! vectors; the vectors stay the truth and the graph can be built again from them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -100,7 +100,8 @@ impl Vectors {
     }
 }
 
-/// Writes one lane's rows, and its graph when there are at least `graph_rows`; gives back whether there is one.
+/// Writes one lane's rows, and its graph when there are at least `graph_rows` distinct vectors; gives back
+/// whether there is one.
 pub(crate) fn write_lane(
     generation: &Path,
     field: &Field,
@@ -111,13 +112,15 @@ pub(crate) fn write_lane(
     let bytes: Vec<u8> =
         rows.iter().flat_map(|row| [row.vector, row.chunk, row.item]).flat_map(u32::to_le_bytes).collect();
     write_file(&generation.join(layout::rows_file(field)), &bytes)?;
-    if rows.len() < graph_rows.max(1) {
+    let distinct: Vec<u32> = rows_of(rows).into_keys().collect();
+    if distinct.len() < graph_rows.max(1) {
         return Ok(false);
     }
     let graph: Hnsw<f32, UnitDistance> =
-        Hnsw::new(GRAPH_NEIGHBOURS, rows.len(), GRAPH_LAYERS, GRAPH_BUILD_CANDIDATES, UnitDistance);
+        Hnsw::new(GRAPH_NEIGHBOURS, distinct.len(), GRAPH_LAYERS, GRAPH_BUILD_CANDIDATES, UnitDistance);
+    // Each vector once: equal ones would link to one another until nothing else is reached.
     let points: Vec<(&[f32], usize)> =
-        rows.iter().enumerate().filter_map(|(at, row)| Some((vectors.get(row.vector)?, at))).collect();
+        distinct.iter().filter_map(|&at| Some((vectors.get(at)?, at as usize))).collect();
     graph.parallel_insert_slice(&points);
     let folder = generation.join("dense");
     // hnsw_rs panics on an unwritable folder; a failed graph is an I/O failure like any other.
@@ -129,9 +132,19 @@ pub(crate) fn write_lane(
     }
 }
 
+/// Where each distinct vector stands.
+fn rows_of(rows: &[Row]) -> BTreeMap<u32, Vec<Row>> {
+    let mut rows_of: BTreeMap<u32, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        rows_of.entry(row.vector).or_default().push(*row);
+    }
+    rows_of
+}
+
 /// One open vector lane.
 pub(crate) struct DenseLane {
-    rows: Vec<Row>,
+    /// Where each distinct vector stands.
+    rows_of: BTreeMap<u32, Vec<Row>>,
     graph: Option<Hnsw<'static, f32, UnitDistance>>,
 }
 
@@ -147,25 +160,27 @@ impl DenseLane {
             return Err(IndexError::corrupt(&path, "a row points past the vectors"));
         }
         let graph = if has_graph { Some(load_graph(generation, field)?) } else { None };
-        Ok(Self { rows, graph })
+        Ok(Self { rows_of: rows_of(&rows), graph })
     }
 
     /// The best chunks for a unit vector, best first, each with its best row's item.
     pub fn search(&self, query: &[f32], vectors: &Vectors, depth: usize) -> Vec<Scored> {
-        let rows: Vec<(f32, Row)> = match &self.graph {
-            // A chunk may have many rows: look for more rows than chunks are wanted.
+        let near: Vec<(f32, u32)> = match &self.graph {
+            // A chunk may have many rows: look for more vectors than chunks are wanted.
             Some(graph) => {
-                let wanted = (depth * 4).min(self.rows.len());
+                let wanted = (depth * 4).min(self.rows_of.len());
                 let found = graph.search(query, wanted, wanted.max(GRAPH_BUILD_CANDIDATES));
-                found.iter().filter_map(|near| Some((1.0 - near.distance, *self.rows.get(near.d_id)?))).collect()
+                found.iter().map(|near| (1.0 - near.distance, near.d_id as u32)).collect()
             }
-            None => self.rows.iter().filter_map(|row| Some((dot(query, vectors.get(row.vector)?), *row))).collect(),
+            None => self.rows_of.keys().filter_map(|&at| Some((dot(query, vectors.get(at)?), at))).collect(),
         };
-        let mut best: HashMap<u32, (f32, u32)> = HashMap::with_capacity(rows.len().min(4096));
-        for (score, row) in rows {
-            let entry = best.entry(row.chunk).or_insert((score, row.item));
-            if score > entry.0 || (score.total_cmp(&entry.0).is_eq() && row.item < entry.1) {
-                *entry = (score, row.item);
+        let mut best: HashMap<u32, (f32, u32)> = HashMap::with_capacity(near.len().min(4096));
+        for (score, vector) in near {
+            for row in self.rows_of.get(&vector).into_iter().flatten() {
+                let entry = best.entry(row.chunk).or_insert((score, row.item));
+                if score > entry.0 || (score.total_cmp(&entry.0).is_eq() && row.item < entry.1) {
+                    *entry = (score, row.item);
+                }
             }
         }
         let mut scored: Vec<Scored> = best
@@ -179,7 +194,7 @@ impl DenseLane {
 
     /// Rows in the lane.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows_of.values().map(Vec::len).sum()
     }
 }
 
@@ -246,12 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_of_repeated_vectors_finds_them_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("dense")).expect("made");
+        let vectors = vectors(20, 32);
+        let rows: Vec<Row> = (0..5000).map(|at| Row { vector: at % 20, chunk: at, item: 0 }).collect();
+        let field = Field::Handle("form".into());
+        assert!(write_lane(folder.path(), &field, &rows, &vectors, 20).expect("written"));
+        let graph = DenseLane::open(folder.path(), &field, &vectors, true).expect("opens");
+        for at in 0..20 {
+            let found = graph.search(vectors.get(at).expect("there"), &vectors, 200);
+            assert!(found.len() == 200 && found.iter().all(|hit| hit.chunk.0 % 20 == at), "vector {at}");
+        }
+    }
+
+    #[test]
     fn a_chunk_scores_by_its_best_row() {
         let mut vectors = Vectors::new(2);
         vectors.push(Digest::of_bytes(b"a"), &[1.0, 0.0]);
         vectors.push(Digest::of_bytes(b"b"), &[0.6, 0.8]);
         let rows = vec![Row { vector: 1, chunk: 5, item: 0 }, Row { vector: 0, chunk: 5, item: 1 }];
-        let lane = DenseLane { rows, graph: None };
+        let lane = DenseLane { rows_of: rows_of(&rows), graph: None };
         assert_eq!(lane.search(&[1.0, 0.0], &vectors, 9), [Scored { chunk: ChunkId(5), score: 1.0, item: Some(1) }]);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     reader::{Reader, generations},
 };
 
-/// A lane with at least this many vectors gets a graph. Below it a scan is as fast, and exact.
+/// A lane with at least this many distinct vectors gets a graph. Below it a scan is as fast, and exact.
 pub const DEFAULT_GRAPH_ROWS: usize = 20_000;
 /// Older generations kept beside the live one, to fall back on.
 const KEPT: usize = 1;
