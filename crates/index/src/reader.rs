@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{Chunk, ChunkId, Field, Handle, Lane, Method, Scored};
+use frontload_core::{Chunk, ChunkId, Digest, Field, Handle, Lane, Method, Scored};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -73,14 +73,12 @@ impl Reader {
         Err(damage)
     }
 
-    /// The live generation's number, to notice a newer one without opening it.
+    /// The hash of the live generation's manifest, to notice another one without opening it.
     ///
     /// # Errors
     /// When `CURRENT` cannot be read.
-    pub fn live_generation(dir: &IndexDir) -> Result<u64, IndexError> {
-        let current = Current::read(dir)?;
-        layout::generation_number(&current.generation)
-            .ok_or_else(|| IndexError::corrupt(&dir.current(), "names no generation"))
+    pub fn live_manifest(dir: &IndexDir) -> Result<Digest, IndexError> {
+        Ok(Current::read(dir)?.manifest)
     }
 
     fn load(folder: &Path, manifest: Manifest) -> Result<Self, IndexError> {

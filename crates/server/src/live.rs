@@ -1,8 +1,12 @@
 //! The generation that is being served, replaced whole when a newer one is published.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
+use frontload_core::Digest;
 use frontload_index::{IndexDir, IndexError, Reader};
 
 /// How often `CURRENT` is looked at.
@@ -12,6 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Live {
     dir: IndexDir,
     reader: ArcSwap<Reader>,
+    /// What `CURRENT` said when it was last looked at, whether or not that generation was taken up.
+    seen: Mutex<Option<Digest>>,
 }
 
 impl Live {
@@ -20,11 +26,13 @@ impl Live {
     /// # Errors
     /// When no generation is whole.
     pub fn open(dir: IndexDir) -> Result<Self, IndexError> {
+        // Read first: what is published while the generation opens is then seen as new.
+        let seen = Mutex::new(Reader::live_manifest(&dir).ok());
         let opened = Reader::open(&dir)?;
         if let Some(damage) = opened.stale {
             eprintln!("warning: {damage}; generation {} answers", opened.reader.manifest().generation);
         }
-        Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader) })
+        Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader), seen })
     }
 
     /// The generation to answer from.
@@ -32,18 +40,25 @@ impl Live {
         self.reader.load_full()
     }
 
-    /// Opens a newer generation if there is one. Opening reads and hashes every file, so it runs on a thread
-    /// that may block. A newer one that is damaged is not taken.
+    /// Opens another generation if one was published. Opening reads and hashes every file, so it runs on a
+    /// thread that may block. One that is damaged, or whose vectors another embedding model made, is not taken.
     fn refresh(&self) {
-        let serving = self.reader().manifest().generation;
-        match Reader::live_generation(&self.dir) {
-            Ok(live) if live != serving => {}
-            _ => return,
+        let Ok(live) = Reader::live_manifest(&self.dir) else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == Some(live) {
+            return;
         }
-        if let Ok(opened) = Reader::open(&self.dir)
-            && opened.reader.manifest().generation != serving
-        {
-            self.reader.store(Arc::new(opened.reader));
+        *seen = Some(live);
+        let serving = self.reader();
+        match Reader::open(&self.dir) {
+            Ok(opened) if opened.stale.is_some() => eprintln!("warning: the new generation is damaged and not served"),
+            Ok(opened) if opened.reader.manifest().embedder != serving.manifest().embedder => {
+                eprintln!(
+                    "warning: the new generation has another embedding model; start the service anew to serve it"
+                );
+            }
+            Ok(opened) => self.reader.store(Arc::new(opened.reader)),
+            Err(error) => eprintln!("warning: {error}; generation {} answers", serving.manifest().generation),
         }
     }
 
