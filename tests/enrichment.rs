@@ -110,7 +110,8 @@ fn only_what_changed_is_asked_again() {
     bench.write("corpus/handles.toml", schema.replace("How does it feel?", "What is the mood?"));
     assert_eq!(bench.json(&["index", "corpus"])["calls"]["planned"], 6);
     let records = json_lines(&bench.path(".frontload/ledger/000001.jsonl"));
-    let kinds = &records.last().expect("a record")["record"]["answer"]["kinds"];
+    let answers = records.iter().map(|line| &line["record"]["answer"]).filter(|answer| answer.is_object());
+    let kinds = &answers.last().expect("an answer")["kinds"];
     assert_eq!(kinds.as_object().expect("kinds").keys().collect::<Vec<_>>(), ["mood"]);
 }
 
@@ -130,4 +131,23 @@ fn an_interrupt_keeps_what_was_answered() {
     assert!(!bench.path(".frontload/CURRENT").exists(), "a half-enriched index was published");
     let kept = answers(&bench);
     assert_eq!(bench.json(&["index", "corpus"])["calls"]["planned"], PASSAGES.len() - kept);
+}
+
+#[test]
+fn a_model_that_is_not_there_changes_nothing() {
+    let bench = Bench::new();
+    bench.json(&["index", "corpus"]);
+    let before = handles(&bench);
+    bench.run(&["--model", "http://127.0.0.1:9/v1#other", "index", "corpus"]).exited(4);
+    bench.json(&["rebuild"]);
+    assert_eq!(handles(&bench), before);
+}
+
+#[test]
+fn a_schema_beside_texts_is_no_document() {
+    let bench = Bench::new();
+    bench.write("texts/handles.toml", crate::bench::SCHEMA);
+    bench.write("texts/quay.md", "# The Quay\nOn Monday the crane was painted green.");
+    let built = bench.json(&["index", "texts"]);
+    assert_eq!((&built["documents"], built["skipped"].as_array().map(Vec::len)), (&1.into(), Some(0)), "{built}");
 }

@@ -71,3 +71,21 @@ fn an_unreadable_row_stops_the_whole_import() {
     }
     assert_eq!(json_lines(&bench.path(".frontload/ledger/000001.jsonl")).len(), 1);
 }
+
+#[test]
+fn handles_of_one_chunk_stay_with_it() {
+    let bench = Bench::new();
+    let long = format!("{} {}", "The sea was calm that day. ".repeat(8), "The wind rose at night. ".repeat(8));
+    bench.write("long/corpus.jsonl", serde_json::json!({"_id": "long", "text": long}).to_string());
+    let built = bench.json(&["index", "--no-handles", "--chunk", "200", "long"]);
+    assert!(built["chunks"].as_u64() > Some(1), "{built}");
+    bench.import(&[("long#0", "mood", "stillness"), ("long#1", "mood", "unease")]);
+    let exported = bench.run(&["handles", "export"]).succeeded().stdout;
+    assert_eq!(exported.lines().count(), 2, "{exported}");
+    bench.write("again.jsonl", &exported);
+    bench.json(&["handles", "import", "again.jsonl"]);
+    assert_eq!(bench.run(&["handles", "export"]).succeeded().stdout, exported);
+    // The document's own id means all of its chunks.
+    let all = bench.import(&[("long", "time", "one day and night")]);
+    assert_eq!(all["handles"].as_u64(), built["chunks"].as_u64().map(|chunks| chunks + 2), "{all}");
+}

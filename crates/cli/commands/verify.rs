@@ -21,6 +21,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             line.problem
         )
     }));
+    if records == 0 && damage.is_empty() && manifest.is_some() {
+        problems.push(format!("{}: no records, though a generation was built from some", ledger.display()));
+    }
     let generation = manifest.as_ref().map(|manifest| manifest.generation);
     let files = manifest.as_ref().map_or(0, |manifest| manifest.files.len());
     if config.json {

@@ -4,7 +4,8 @@ use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use frontload_core::{Chunk, Embedder, Field, Fusion, Generator, Lane, Schema, Tuning};
 use frontload_enrich::{
-    Collected, Ledger, Outcome, Progress, Record, Rejections, Settings, State, collect, enrich, plan, quarantined,
+    Collected, EnrichError, Ledger, LedgerError, Outcome, Progress, Record, Rejections, Settings, State, StateError,
+    collect, enrich, plan, quarantined,
 };
 use frontload_index::{Build, Built, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, WriterLock, write};
 
@@ -122,13 +123,36 @@ impl Workshop {
         settings.ok_or_else(|| EngineError::NeverBuilt(dir.path().to_owned()))
     }
 
-    pub fn append(&mut self, records: &[Record]) -> Result<(), EngineError> {
-        let places = self.ledger.append(records)?;
-        for (place, record) in places.into_iter().zip(records) {
-            self.state.apply(place, record).map_err(frontload_enrich::EnrichError::from)?;
+    /// Notes how the generation that is about to be published is built.
+    fn settle(&mut self, settings: &Settings) -> Result<(), EngineError> {
+        if self.state.settings(&self.ledger)?.as_ref() != Some(settings) {
+            self.append(&[Record::Settings(settings.clone())])?;
         }
         Ok(())
     }
+
+    pub fn append(&mut self, records: &[Record]) -> Result<(), EngineError> {
+        let places = self.ledger.append(records)?;
+        for (place, record) in places.into_iter().zip(records) {
+            self.state.apply(place, record).map_err(EnrichError::from)?;
+        }
+        Ok(())
+    }
+}
+
+/// Does work that needs the state; when the state turns out broken, or to know a ledger line that no longer
+/// reads, it is moved aside and the work done again: opening it anew replays the ledger without such lines.
+pub(crate) fn healed<T>(dir: &IndexDir, work: &mut dyn FnMut() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    match work() {
+        Err(EngineError::Enrich(
+            EnrichError::Ledger(LedgerError::Damaged { .. }) | EnrichError::State(StateError::Sled { .. }),
+        )) => {
+            let _lock = WriterLock::take(dir)?;
+            State::discard(&dir.state()).map_err(EnrichError::from)?;
+        }
+        ended => return ended,
+    }
+    work()
 }
 
 /// Builds the next generation and publishes it. Interrupted, it keeps every answer and publishes nothing.
@@ -136,6 +160,19 @@ impl Workshop {
 /// # Errors
 /// When the corpus is empty, the model or the embedder fail, or the disk refuses.
 pub fn build(
+    dir: &IndexDir,
+    options: &BuildOptions,
+    mut generator: Option<&mut dyn Generator>,
+    embedder: &mut dyn Embedder,
+    (stop, report): (&AtomicBool, &mut dyn FnMut(Event)),
+) -> Result<Report, EngineError> {
+    healed(dir, &mut || {
+        let generator = generator.as_mut().map(|generator| &mut **generator as &mut dyn Generator);
+        build_once(dir, options, generator, embedder, (stop, report))
+    })
+}
+
+fn build_once(
     dir: &IndexDir,
     options: &BuildOptions,
     generator: Option<&mut dyn Generator>,
@@ -152,15 +189,13 @@ pub fn build(
         schema_toml: options.schema.as_ref().map(|(_, toml)| toml.clone()),
         model: model.clone().filter(|_| schema.is_some()),
         chunk_chars: options.chunk_chars,
+        graph_rows: Some(options.graph_rows),
         tuning: None,
     };
     let before = shop.state.settings(&shop.ledger)?;
     // Weights were measured on one model's handles of one schema, and hold for no other.
     let same = |before: &&Settings| before.schema_toml == settings.schema_toml && before.model == settings.model;
     settings.tuning = before.as_ref().filter(same).and_then(|before| before.tuning.clone());
-    if before.as_ref() != Some(&settings) {
-        shop.append(&[Record::Settings(settings.clone())])?;
-    }
     let mut outcome = None;
     if let (Some(schema), Some(generator)) = (schema, generator) {
         let calls = plan(&chunks, schema, generator.fingerprint(), &shop.state, options.retry_failed)?;
@@ -182,7 +217,7 @@ pub fn build(
     } else {
         report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
     }
-    publish(dir, shop, (corpus, chunks), (&settings, outcome, options.graph_rows), embedder, report)
+    publish(dir, shop, (corpus, chunks), (&settings, outcome), embedder, report)
 }
 
 /// Builds the next generation from the corpus and the ledger alone, without a model.
@@ -195,15 +230,7 @@ pub fn rebuild(
     embedder: &mut dyn Embedder,
     report: &mut dyn FnMut(Event),
 ) -> Result<Report, EngineError> {
-    if !dir.exists() {
-        return Err(EngineError::NeverBuilt(dir.path().to_owned()));
-    }
-    let shop = Workshop::open(dir)?;
-    let settings = shop.settings(dir)?;
-    let corpus = read_corpus(if sources.is_empty() { &settings.sources } else { sources })?;
-    let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
-    report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
-    publish(dir, shop, (corpus, chunks), (&settings, None, DEFAULT_GRAPH_ROWS), embedder, report)
+    rebuild_with(dir, sources, None, embedder, report)
 }
 
 /// Publishes a generation with measured weights; later builds keep them while schema and model stay.
@@ -216,18 +243,38 @@ pub fn apply_tuning(
     embedder: &mut dyn Embedder,
     report: &mut dyn FnMut(Event),
 ) -> Result<Report, EngineError> {
-    let mut shop = Workshop::open(dir)?;
-    let settings = Settings { tuning: Some(tuning), ..shop.settings(dir)? };
-    shop.append(&[Record::Settings(settings)])?;
-    drop(shop);
-    rebuild(dir, &[], embedder, report)
+    rebuild_with(dir, &[], Some(&tuning), embedder, report)
+}
+
+fn rebuild_with(
+    dir: &IndexDir,
+    sources: &[PathBuf],
+    tuning: Option<&Tuning>,
+    embedder: &mut dyn Embedder,
+    report: &mut dyn FnMut(Event),
+) -> Result<Report, EngineError> {
+    if !dir.exists() {
+        return Err(EngineError::NeverBuilt(dir.path().to_owned()));
+    }
+    healed(dir, &mut || {
+        let shop = Workshop::open(dir)?;
+        let mut settings = shop.settings(dir)?;
+        settings.tuning = tuning.cloned().or(settings.tuning);
+        if !sources.is_empty() {
+            settings.sources = sources.to_vec();
+        }
+        let corpus = read_corpus(&settings.sources)?;
+        let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
+        report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
+        publish(dir, shop, (corpus, chunks), (&settings, None), embedder, report)
+    })
 }
 
 fn publish(
     dir: &IndexDir,
-    shop: Workshop,
+    mut shop: Workshop,
     (corpus, chunks): (Corpus, Vec<Chunk>),
-    (settings, outcome, graph_rows): (&Settings, Option<Outcome>, usize),
+    (settings, outcome): (&Settings, Option<Outcome>),
     embedder: &mut dyn Embedder,
     report: &mut dyn FnMut(Event),
 ) -> Result<Report, EngineError> {
@@ -249,13 +296,15 @@ fn publish(
         schema: schema.as_ref(),
         model,
         weight: &|lane| match &settings.tuning {
-            Some(tuning) => tuning.weights.get(lane).copied().unwrap_or(0.0),
+            // A kind that came after the measuring is searched until it is measured too.
+            Some(tuning) => tuning.weights.get(lane).copied().unwrap_or_else(|| default_weight(lane)),
             None => default_weight(lane),
         },
         tuning: settings.tuning.as_ref(),
         fusion: DEFAULT_FUSION,
-        graph_rows,
+        graph_rows: settings.graph_rows.unwrap_or(DEFAULT_GRAPH_ROWS),
     };
+    shop.settle(settings)?;
     let built = write(dir, &shop.lock, &build, embedder, &mut |done, total| report(Event::Embed { done, total }))?;
     Ok(Report {
         built: Some(built),

@@ -1,6 +1,10 @@
 //! Handles in and out as JSON lines: `{"id": "om-001", "kind": "mood", "text": "dread", "evidence": "inferred"}`.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use frontload_core::{Chunk, Embedder, Evidence, Schema};
 use frontload_enrich::{Imported, Record};
@@ -9,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EngineError, Event, Report,
-    build::{Workshop, rebuild},
+    build::{Workshop, healed, rebuild},
     chunking::chunk_all,
     corpus::read_corpus,
     input,
@@ -55,6 +59,13 @@ pub fn import_handles(
     if !dir.exists() {
         return Err(EngineError::NeverBuilt(dir.path().to_owned()));
     }
+    let unknown = healed(dir, &mut || take(dir, &rows))?;
+    let report = rebuild(dir, &[], embedder, report)?;
+    Ok(ImportReport { rows: rows.len() - unknown.len(), unknown, report })
+}
+
+/// Appends the rows to the ledger, those whose id is in no document left out and given back.
+fn take(dir: &IndexDir, rows: &[ExportRow]) -> Result<Vec<String>, EngineError> {
     let mut shop = Workshop::open(dir)?;
     let settings = shop.settings(dir)?;
     let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
@@ -63,12 +74,10 @@ pub fn import_handles(
     let mut by_id: HashMap<String, Vec<&Chunk>> = HashMap::new();
     for chunk in &chunks {
         by_id.entry(chunk.document.clone()).or_default().push(chunk);
-        if chunk.id() != chunk.document {
-            by_id.entry(chunk.id()).or_default().push(chunk);
-        }
+        by_id.entry(chunk_row_id(&chunk.document, chunk.ordinal)).or_default().push(chunk);
     }
     let (mut records, mut unknown) = (Vec::new(), Vec::new());
-    for row in &rows {
+    for row in rows {
         let Some(chunks) = by_id.get(&row.id) else {
             unknown.push(row.id.clone());
             continue;
@@ -80,9 +89,12 @@ pub fn import_handles(
         }));
     }
     shop.append(&records)?;
-    drop(shop);
-    let report = rebuild(dir, &[], embedder, report)?;
-    Ok(ImportReport { rows: rows.len() - unknown.len(), unknown, report })
+    Ok(unknown)
+}
+
+/// The id that means one chunk alone, the first one too: a document's own id means all of its chunks.
+fn chunk_row_id(document: &str, ordinal: u32) -> String {
+    format!("{document}#{ordinal}")
 }
 
 /// Every handle of the live generation, in chunk order.
@@ -90,10 +102,13 @@ pub fn import_handles(
 /// # Errors
 /// When the generation cannot be read.
 pub fn export_handles(reader: &Reader) -> Result<Vec<ExportRow>, EngineError> {
+    let chunks = reader.chunks().collect::<Result<Vec<_>, _>>()?;
+    let cut: HashSet<String> =
+        chunks.iter().filter(|one| one.chunk.ordinal > 0).map(|one| one.chunk.document.clone()).collect();
     let mut rows = Vec::new();
-    for indexed in reader.chunks() {
-        let indexed = indexed?;
-        let id = indexed.chunk.id();
+    for indexed in chunks {
+        let Chunk { document, ordinal, .. } = indexed.chunk;
+        let id = if cut.contains(&document) { chunk_row_id(&document, ordinal) } else { document };
         rows.extend(indexed.handles.into_iter().map(|handle| ExportRow {
             id: id.clone(),
             kind: handle.kind,

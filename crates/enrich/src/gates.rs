@@ -143,17 +143,21 @@ pub(crate) fn gate_import(handle: Handle, chunk: &Chunk) -> Result<Handle, Rejec
     Ok(handle)
 }
 
-/// Drops the model's inferred handles whose text stands on too large a share of the chunks.
-pub(crate) fn drop_filler(schema: &Schema, handles: &mut [Vec<Handle>], rejections: &mut Rejections) {
-    let limit = FILLER_CHUNKS.max((handles.len() as f64 * FILLER_SHARE) as usize);
-    let mut chunks_with: BTreeMap<(String, String), usize> = BTreeMap::new();
+/// Drops the model's inferred handles whose text stands on too large a share of the chunks. Equal chunks count
+/// as one: they were asked about once, and have the same answer.
+pub(crate) fn drop_filler(schema: &Schema, chunks: &[Chunk], handles: &mut [Vec<Handle>], rejections: &mut Rejections) {
     let open = |handle: &Handle| {
         let listed = schema.kind(&handle.kind).is_some_and(|spec| !spec.values.is_empty());
         handle.source == Source::Model && handle.evidence != Evidence::Verbatim && !listed
     };
-    for handle in handles.iter().flatten().filter(|handle| open(handle)) {
-        *chunks_with.entry((handle.kind.clone(), fold::fold(&handle.text))).or_default() += 1;
+    let mut distinct = HashSet::new();
+    let mut chunks_with: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (_, list) in chunks.iter().zip(handles.iter()).filter(|(chunk, _)| distinct.insert(chunk.key())) {
+        for handle in list.iter().filter(|handle| open(handle)) {
+            *chunks_with.entry((handle.kind.clone(), fold::fold(&handle.text))).or_default() += 1;
+        }
     }
+    let limit = FILLER_CHUNKS.max((distinct.len() as f64 * FILLER_SHARE) as usize);
     for list in handles {
         list.retain(|handle| {
             let keep = !open(handle)
@@ -247,9 +251,14 @@ mod tests {
             span: None,
             source: Source::Model,
         };
+        let chunks: Vec<Chunk> = (0..5).map(|at| Chunk { text: format!("text {at}"), ..chunk() }).collect();
         let mut handles: Vec<Vec<Handle>> = (0..5).map(|at| vec![handle("Mercy"), handle(&format!("m{at}"))]).collect();
         let mut rejections = Rejections::new();
-        drop_filler(&schema, &mut handles, &mut rejections);
+        // The same chunk five times is one chunk.
+        let equal: Vec<Chunk> = (0..5).map(|_| chunk()).collect();
+        drop_filler(&schema, &equal, &mut handles.clone(), &mut rejections);
+        assert!(rejections.is_empty(), "{rejections:?}");
+        drop_filler(&schema, &chunks, &mut handles, &mut rejections);
         assert!(handles.iter().all(|list| list.len() == 1 && list[0].text != "Mercy"));
         assert_eq!(rejections["mood"][&Reason::Filler], 5);
     }

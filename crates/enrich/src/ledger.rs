@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Tuning};
+use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Finish, Tuning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -47,6 +47,9 @@ pub struct Settings {
     pub model: Option<String>,
     /// The largest chunk, in characters; absent when documents are not cut.
     pub chunk_chars: Option<u32>,
+    /// Lanes with at least this many distinct vectors have a graph; the usual number when absent.
+    #[serde(default)]
+    pub graph_rows: Option<usize>,
     /// Lane weights, if they were measured.
     #[serde(default)]
     pub tuning: Option<Tuning>,
@@ -63,6 +66,19 @@ pub struct SettledAnswer {
     pub model: String,
     /// The raw answer, or the failure.
     pub result: Result<Completion, Failure>,
+}
+
+impl SettledAnswer {
+    /// Why there are no handles in it, if there are none: a failure, or an answer that was cut and whose last
+    /// item is half a thought.
+    pub(crate) fn why_unusable(&self) -> Option<String> {
+        match &self.result {
+            Err(failure) => Some(failure.reason.clone()),
+            Ok(completion) => {
+                (completion.finish == Finish::Length).then(|| "the answer ran into its length limit".to_owned())
+            }
+        }
+    }
 }
 
 /// Where a record stands.
@@ -235,6 +251,10 @@ pub fn scan(
     let first = from.map_or(1, |place| place.file);
     for number in first..=last_number(folder)? {
         let offset = from.filter(|place| place.file == number).map_or(0, |place| place.offset);
+        if !file_path(folder, number).exists() {
+            let place = Place { file: number, offset: 0, bytes: 0 };
+            damage.push(Damage { place, problem: "the file is missing".to_owned() });
+        }
         each_line(&file_path(folder, number), number, offset, &mut |place, line| match decode(line) {
             Ok(record) => visit(place, record),
             Err(problem) => damage.push(Damage { place, problem }),

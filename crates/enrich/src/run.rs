@@ -213,7 +213,7 @@ pub fn quarantined(
         for spec in schema.asked() {
             let Some(known) = state.answer(answer_key(schema, spec, chunk, model))? else { continue };
             if let Record::Answer(settled) = ledger.read(known.place)?
-                && let Some(reason) = why_unusable(&settled.result)
+                && let Some(reason) = settled.why_unusable()
             {
                 failures.push((at, reason));
                 break;
@@ -221,16 +221,6 @@ pub fn quarantined(
         }
     }
     Ok(failures)
-}
-
-/// A cut answer is a failure: its last item is half a thought.
-fn why_unusable(result: &Result<Completion, Failure>) -> Option<String> {
-    match result {
-        Err(failure) => Some(failure.reason.clone()),
-        Ok(completion) => {
-            (completion.finish == Finish::Length).then(|| "the answer ran into its length limit".to_owned())
-        }
-    }
 }
 
 /// Reads, parses and gates everything the ledger holds for these chunks: the model's answers if a model is
@@ -275,7 +265,7 @@ pub fn collect(
             read.clear();
         }
     }
-    drop_filler(schema, &mut collected.handles, &mut collected.rejections);
+    drop_filler(schema, chunks, &mut collected.handles, &mut collected.rejections);
     Ok(collected)
 }
 
@@ -283,7 +273,7 @@ fn answered(record: &Record) -> BTreeMap<String, Vec<String>> {
     let Record::Answer(settled) = record else { return BTreeMap::new() };
     let kinds: Vec<&str> = settled.kinds.keys().map(String::as_str).collect();
     match &settled.result {
-        Ok(completion) if why_unusable(&settled.result).is_none() => parse(&completion.text, &kinds),
+        Ok(completion) if settled.why_unusable().is_none() => parse(&completion.text, &kinds),
         _ => BTreeMap::new(),
     }
 }

@@ -80,6 +80,14 @@ impl State {
         Ok(state)
     }
 
+    /// Moves a state aside that turned out broken while in use. The caller holds the writer lock.
+    ///
+    /// # Errors
+    /// When the folder cannot be moved.
+    pub fn discard(path: &Path) -> Result<(), StateError> {
+        move_aside(path).map_err(|source| StateError::Io { path: path.to_owned(), source })
+    }
+
     /// Notes what the ledger now holds. Called after the ledger has synced it.
     ///
     /// # Errors
@@ -92,7 +100,7 @@ impl State {
                 self.db.insert("settings", value).map_err(|error| self.wrong(&error))?;
             }
             Record::Answer(settled) => {
-                let known = Known { place, answered: settled.result.is_ok() };
+                let known = Known { place, answered: settled.why_unusable().is_none() };
                 for key in settled.kinds.values() {
                     self.answers.insert(key.0, value(known)).map_err(|error| self.wrong(&error))?;
                 }
