@@ -49,6 +49,8 @@ fn handles_lift_what_the_text_does_not_say() {
     let plain = bench.json(&["search", "--lanes", "plain", query]);
     let rank = documents(&plain).iter().position(|&document| document == "letter").map(|at| at + 1);
     assert_eq!(hit["plain_rank"].as_u64(), rank.map(|rank| rank as u64), "the rank without handles is the plain one");
+    let alone = bench.json(&["search", "--lanes", "mood.dense", query]);
+    assert_eq!(alone["hits"][0]["plain_rank"], hit["plain_rank"], "it does not depend on the lanes asked for");
     let shares: f64 = hit["evidence"].as_array().expect("evidence").iter().filter_map(|e| e["share"].as_f64()).sum();
     assert!((shares - hit["score"].as_f64().expect("a score")).abs() < 1e-5);
 }
@@ -161,6 +163,9 @@ fn tuning_weighs_what_helps_and_is_kept_while_schema_and_model_stay() {
     bench.json(&["rebuild"]);
     bench.json(&["index", "--no-handles", "corpus"]);
     assert_eq!(lanes_used(), ["gist.bm25", "gist.dense"], "the weights were lost");
+    // A kind that comes later was not measured, and is searched until it is.
+    bench.import(&[("bell", "later", "quimp quimp")]);
+    assert!(lanes_used().contains(&"later.bm25".to_owned()));
     // Asking a model is another index: its handles were never measured.
     bench.json(&["index", "corpus"]);
     assert!(lanes_used().contains(&"chatter.dense".to_owned()));

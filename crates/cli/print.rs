@@ -7,9 +7,11 @@ use frontload_engine::{Hit, LaneEvidence};
 use serde::Serialize;
 
 /// Prints one JSON object on a line of its own.
-#[allow(clippy::print_stdout)]
 pub fn json(value: &impl Serialize) {
-    println!("{}", serde_json::to_string(value).unwrap_or_default());
+    let text = serde_json::to_string(value).unwrap_or_default();
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// Prints a line of data. A closed pipe ends the program quietly.

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use frontload_core::Generator;
-use frontload_engine::{BuildOptions, Report, build};
+use frontload_engine::{BuildOptions, Report, SCHEMA_FILE, build};
 use serde_json::json;
 
 use crate::{
@@ -15,8 +15,6 @@ use crate::{
     progress::Progress,
 };
 
-/// A schema beside the corpus is used without being named.
-const SCHEMA_FILE: &str = "handles.toml";
 /// Skipped and quarantined items shown by name.
 const SHOWN: usize = 10;
 

@@ -48,7 +48,9 @@ fn side_by_side(config: &Config, plain: &SearchResponse, all: &SearchResponse) {
     print::line(&format!("    {:<40}  {}", "text alone", "with handles"));
     for rank in 0..plain.hits.len().max(all.hits.len()) {
         let cell = |hit: Option<&Hit>| {
-            hit.map_or_else(String::new, |hit| format!("{}  {}", hit.chunk.id(), print::cut(&hit.chunk.title, 30)))
+            hit.map_or_else(String::new, |hit| {
+                format!("{}  {}", print::clean(&hit.chunk.id()), print::cut(&hit.chunk.title, 30))
+            })
         };
         let (left, right) = (plain.hits.get(rank), all.hits.get(rank));
         let came = right.map_or_else(String::new, |hit| match hit.plain_rank {

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lane;
 
-/// Weights chosen on judged topics. A lane that is not in it has weight 0.
+/// Weights chosen on judged topics. A lane that is not in it came later and was not measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
-    /// Every lane that earned a place.
+    /// Every lane that was measured; 0 for one that did not earn a place.
     pub weights: BTreeMap<Lane, f32>,
     /// What was measured, such as `nDCG@10`.
     pub measure: String,

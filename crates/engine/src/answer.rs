@@ -104,8 +104,12 @@ pub fn gather(found: SearchResponse, question: &str, embedder: &mut dyn Embedder
     let passages: Vec<String> = hits.iter().map(|hit| passage(&hit.chunk)).collect();
     let mut quotes: Vec<(usize, String)> = Vec::new();
     for (at, hit) in hits.iter().enumerate() {
-        let text = one_line(&hit.chunk.text);
-        let said = sentences(&text).into_iter().filter(|sentence| sentence.len() > SHORTEST_QUOTE_BYTES);
+        let (text, cut) = one_line(&hit.chunk.text);
+        let mut whole = sentences(&text);
+        if cut {
+            whole.pop();
+        }
+        let said = whole.into_iter().filter(|sentence| sentence.len() > SHORTEST_QUOTE_BYTES);
         quotes.extend(said.map(|sentence| (at + 1, sentence.to_owned())));
     }
     let texts: Vec<&str> = quotes.iter().map(|(_, sentence)| sentence.as_str()).collect();
@@ -143,7 +147,8 @@ pub fn answer(
         max_tokens: ANSWER_TOKENS,
     };
     let raw = ask(generator, prompt)?;
-    Ok(Answer { sentences: cited_sentences(&raw, &passages), hits, degraded })
+    let sentences = if free { cited_sentences(&raw, &passages) } else { quoted_sentences(&raw, &quotes) };
+    Ok(Answer { sentences, hits, degraded })
 }
 
 fn ask(generator: &mut dyn Generator, prompt: Prompt) -> Result<String, EngineError> {
@@ -186,15 +191,15 @@ fn ask_about(passages: &[String], question: &str) -> String {
 }
 
 fn passage(chunk: &Chunk) -> String {
-    let text = one_line(&chunk.text);
+    let (text, _) = one_line(&chunk.text);
     if chunk.title.is_empty() { text } else { format!("{}: {text}", chunk.title) }
 }
 
-/// A passage's text with single blanks, cut to what fits beside others.
-fn one_line(text: &str) -> String {
+/// A passage's text with single blanks, and whether it was cut to what fits beside others.
+fn one_line(text: &str) -> (String, bool) {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut = text.char_indices().nth(PASSAGE_CHARS).map_or(text.len(), |(at, _)| at);
-    text.get(..cut).unwrap_or_default().to_owned()
+    let end = text.char_indices().nth(PASSAGE_CHARS).map_or(text.len(), |(at, _)| at);
+    (text.get(..end).unwrap_or_default().to_owned(), end < text.len())
 }
 
 /// The sentence nearest to the question, then what the model adds of the others, each followed by its
@@ -234,6 +239,23 @@ fn sentences(text: &str) -> Vec<&str> {
     found
 }
 
+/// Reads an answer back that could only choose among quotes; a passage's own brackets mean nothing in it.
+fn quoted_sentences(raw: &str, quotes: &[(usize, String)]) -> Vec<CitedSentence> {
+    let mut sentences: Vec<CitedSentence> = Vec::new();
+    let mut rest = raw.trim();
+    while let Some((at, said, after)) = quotes.iter().find_map(|(at, said)| {
+        let after = rest.strip_prefix(said.as_str())?.strip_prefix(&format!(" [{at}]"))?;
+        Some((*at, said, after))
+    }) {
+        // A weak model says the same thing until it is stopped.
+        if sentences.iter().all(|before| before.text != *said) {
+            sentences.push(CitedSentence { text: said.clone(), citations: vec![at], supported: true });
+        }
+        rest = after.trim_start();
+    }
+    sentences
+}
+
 /// Reads `sentence [n] sentence [m][o]` back, and looks whether each sentence stands in what it cites.
 fn cited_sentences(raw: &str, passages: &[String]) -> Vec<CitedSentence> {
     let mut sentences: Vec<CitedSentence> = Vec::new();
@@ -254,7 +276,6 @@ fn cited_sentences(raw: &str, passages: &[String]) -> Vec<CitedSentence> {
         }
         rest = tail.trim_start();
     }
-    // A weak model says the same thing until it is stopped.
     let mut said = BTreeSet::new();
     sentences.retain(|sentence| said.insert(sentence.text.clone()));
     for sentence in &mut sentences {
@@ -286,6 +307,16 @@ mod tests {
         check("It cost 3.50 at the quay, e.g. twice.", &["It cost 3.50 at the quay, e.g. twice."]);
         check("One", &["One"]);
         check("A cross, 11 ft. 3 in., dressed. He paid.", &["A cross, 11 ft. 3 in., dressed.", "He paid."]);
+    }
+
+    #[test]
+    fn a_quote_keeps_its_own_brackets() {
+        let quotes = [(1, "The bell [2] was hung.".to_owned()), (2, "It rang [sic].".to_owned())];
+        let read =
+            quoted_sentences("The bell [2] was hung. [1] It rang [sic]. [2] The bell [2] was hung. [1]", &quotes);
+        let seen: Vec<(&str, &[usize])> = read.iter().map(|s| (s.text.as_str(), s.citations.as_slice())).collect();
+        let expected: [(&str, &[usize]); 2] = [("The bell [2] was hung.", &[1]), ("It rang [sic].", &[2])];
+        assert_eq!(seen, expected);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::{EngineError, input};
 
 /// A document larger than this is left out: it is a dump, not a text.
 const DOCUMENT_BYTES: usize = 8 << 20;
+/// A schema beside the corpus: found by `frontload index`, and no document.
+pub const SCHEMA_FILE: &str = "handles.toml";
 /// The file that makes a folder a BEIR collection.
 const BEIR_FILE: &str = "corpus.jsonl";
 pub(crate) const FORMATS: &str = "BEIR folders, .jsonl, .md, .txt";
@@ -85,6 +87,7 @@ impl Corpus {
         let walk = ignore::WalkBuilder::new(folder).sort_by_file_path(Ord::cmp).build();
         for entry in walk {
             match entry {
+                Ok(entry) if entry.file_name() == SCHEMA_FILE => {}
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
                     self.read_file(entry.path(), folder);
                 }

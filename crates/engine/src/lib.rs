@@ -10,7 +10,7 @@ mod search;
 
 pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
 pub use build::{BuildOptions, Event, Report, apply_tuning, build, default_weight, rebuild};
-pub use corpus::{Corpus, Skipped, read_corpus};
+pub use corpus::{Corpus, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, rank_lanes, search};
 

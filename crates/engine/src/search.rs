@@ -95,11 +95,18 @@ pub fn search(
     request: &SearchRequest,
 ) -> Result<SearchResponse, EngineError> {
     let started = Instant::now();
-    let lanes = chosen_lanes(reader, &request.lanes)?;
+    let mut lanes = chosen_lanes(reader, &request.lanes)?;
+    // The plain lanes are looked along whatever was asked, to say where a hit would stand without handles.
+    for lane in Lane::plain() {
+        if lanes.iter().all(|(chosen, _)| *chosen != lane) {
+            lanes.push((lane, 0.0));
+        }
+    }
     let Looked { rankings, embed_ms, degraded } = look(reader, embedder, &request.query, lanes)?;
     let manifest = reader.manifest();
     let how = request.fusion.unwrap_or(manifest.fusion);
-    let plain: Vec<LaneRanking> = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned().collect();
+    let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
+    let plain: Vec<LaneRanking> = plain.map(|ranking| LaneRanking { weight: 1.0, ..ranking }).collect();
     let plain_ranks: HashMap<ChunkId, usize> =
         fusion::fuse(&plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect();
     let mut hits = Vec::new();
