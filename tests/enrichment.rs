@@ -110,8 +110,8 @@ fn only_what_changed_is_asked_again() {
     bench.write("corpus/handles.toml", schema.replace("How does it feel?", "What is the mood?"));
     assert_eq!(bench.json(&["index", "corpus"])["calls"]["planned"], 6);
     let records = json_lines(&bench.path(".frontload/ledger/000001.jsonl"));
-    let answers = records.iter().map(|line| &line["record"]["answer"]).filter(|answer| answer.is_object());
-    let kinds = &answers.last().expect("an answer")["kinds"];
+    let mut answers = records.iter().map(|line| &line["record"]["answer"]).filter(|answer| answer.is_object());
+    let kinds = &answers.next_back().expect("an answer")["kinds"];
     assert_eq!(kinds.as_object().expect("kinds").keys().collect::<Vec<_>>(), ["mood"]);
 }
 

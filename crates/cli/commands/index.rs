@@ -122,6 +122,11 @@ fn describe(config: &Config, report: &Report) {
         built.reused,
         config.index.path().display()
     ));
+    if manifest.handles > 0 && manifest.tuning.is_none() {
+        eprintln!(
+            "note: nobody measured whether these handles help; `frontload tune` weighs their lanes on judged topics"
+        );
+    }
 }
 
 fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
