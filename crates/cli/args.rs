@@ -91,7 +91,7 @@ pub struct IndexArgs {
     /// Ask again about chunks that failed before
     #[arg(long)]
     pub retry_failed: bool,
-    /// Lanes with at least this many vectors get an HNSW graph; others are scanned
+    /// Lanes with at least this many distinct vectors get an HNSW graph; others are scanned
     #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
     pub graph_rows: usize,
     /// Prompts the model answers side by side

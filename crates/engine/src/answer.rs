@@ -1,8 +1,9 @@
 //! Answering: few-shot exemplars as chat turns, the hits as numbered passages, and an answer whose every
 //! sentence names the passage it stands in.
 //!
-//! In the default, quoting form the grammar lets the model only choose whole sentences of the passages: no
-//! word of the answer can be made up, with any model. The free form lets it write, and then checks.
+//! In the default, quoting form the answer begins with the sentence nearest to the question and the grammar lets
+//! the model only add whole sentences of the passages: no word can be made up, with any model. The free form
+//! lets it write, and then checks.
 
 use std::{collections::BTreeSet, fmt::Write, ops::ControlFlow, path::Path};
 

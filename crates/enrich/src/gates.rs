@@ -7,7 +7,7 @@ use frontload_core::{Chunk, Evidence, Handle, KindSpec, Schema, Source, fold};
 use serde::{Deserialize, Serialize};
 
 /// A text that stands on a larger share of the chunks than this tells them apart too little to be worth a
-/// place. Chosen on the dev topics of the bundled corpus (README, Results).
+/// place. A first guess: no curve stands behind it yet.
 const FILLER_SHARE: f64 = 0.02;
 /// Below this many chunks nothing counts as filler: a small corpus repeats itself honestly.
 const FILLER_CHUNKS: usize = 4;
