@@ -31,6 +31,8 @@ pub enum ModelRef {
         /// The model's name there; may be empty.
         model: String,
     },
+    /// `batch:NAME`: a model that somebody else runs, from exported prompts to imported completions.
+    Batch(String),
 }
 
 /// Why a model cannot be used.
@@ -38,7 +40,7 @@ pub enum ModelRef {
 pub enum ModelError {
     /// The name is none of the three forms.
     #[error(
-        "{0:?} names no model: expected a path to a .gguf file, hf:ORG/REPO[@REVISION]/FILE.gguf or http://HOST/v1#MODEL"
+        "{0:?} names no model: expected a path to a .gguf file, hf:ORG/REPO[@REVISION]/FILE.gguf, http://HOST/v1#MODEL or batch:NAME"
     )]
     Name(String),
     /// The file cannot be read.
@@ -92,6 +94,9 @@ impl FromStr for ModelRef {
             let (base_url, model) = name.split_once('#').unwrap_or((name, ""));
             return Ok(Self::Endpoint { base_url: base_url.trim_end_matches('/').to_owned(), model: model.to_owned() });
         }
+        if let Some(model) = name.strip_prefix("batch:") {
+            return if model.is_empty() { Err(wrong()) } else { Ok(Self::Batch(model.to_owned())) };
+        }
         let Some(hub) = name.strip_prefix("hf:") else {
             return if name.is_empty() { Err(wrong()) } else { Ok(Self::File(PathBuf::from(name))) };
         };
@@ -114,6 +119,7 @@ impl fmt::Display for ModelRef {
             Self::File(path) => write!(formatter, "{}", path.display()),
             Self::Hub { repository, revision, file } => write!(formatter, "hf:{repository}@{revision}/{file}"),
             Self::Endpoint { base_url, model } => write!(formatter, "{base_url}#{model}"),
+            Self::Batch(model) => write!(formatter, "batch:{model}"),
         }
     }
 }
@@ -127,8 +133,8 @@ impl ModelRef {
         let path = match self {
             Self::File(path) => path.clone(),
             Self::Hub { repository, revision, file } => self.fetch_from_hub(repository, revision, file)?,
-            Self::Endpoint { base_url, .. } => {
-                return Err(ModelError::Endpoint { url: base_url.clone(), reason: "has no file".into() });
+            Self::Endpoint { .. } | Self::Batch(_) => {
+                return Err(ModelError::Endpoint { url: self.to_string(), reason: "has no file".into() });
             }
         };
         let mut start = [0; 4];
@@ -181,6 +187,8 @@ mod tests {
         check("hf:org/repo/a.gguf", Some("hf:org/repo@main/a.gguf"));
         check("hf:org/repo@v2/sub/a.gguf", Some("hf:org/repo@v2/sub/a.gguf"));
         check("http://127.0.0.1:8080/v1/#qwen", Some("http://127.0.0.1:8080/v1#qwen"));
+        check("batch:qwen", Some("batch:qwen"));
+        check("batch:", None);
         check("hf:org/repo", None);
         check("hf:org/repo@/a.gguf", None);
         check("", None);
