@@ -4,33 +4,60 @@
 //! llama.cpp's assertions abort the whole process, so it never runs in the process that holds the
 //! index: [`worker::run`] is the child's main function, [`LlamaProcess`] the parent's side of it.
 
+mod batch;
 mod endpoint;
-mod grammar;
 mod llama;
 mod process;
 mod protocol;
 mod reference;
 mod sentence;
-mod template;
 pub mod worker;
 
-pub use endpoint::Endpoint;
+pub use batch::batch_fingerprint;
+pub use endpoint::{Endpoint, EndpointOptions};
 pub use process::{LlamaOptions, LlamaProcess};
+pub use protocol::Backend;
 pub use reference::{ModelError, ModelRef};
 pub use sentence::SentenceEmbedder;
 
 use frontload_core::Generator;
+
+/// A prompt as the body of a request to a chat endpoint.
+pub fn request_body(prompt: &frontload_core::Prompt, model: &str) -> serde_json::Value {
+    endpoint::body(prompt, model, true)
+}
+
+/// Reads the body of a chat endpoint's response.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_completion(body: &[u8]) -> Result<frontload_core::Completion, String> {
+    endpoint::completion(body)
+}
+
+/// How a language model is run, whichever form it has.
+#[derive(Debug, Clone)]
+pub struct GeneratorOptions {
+    /// For one that runs here.
+    pub llama: LlamaOptions,
+    /// For one that runs elsewhere.
+    pub endpoint: EndpointOptions,
+}
 
 /// Opens the language model a user named.
 ///
 /// # Errors
 /// When the file is missing or no GGUF, cannot be fetched, or the endpoint's address is unusable.
 /// A model that turns out corrupt while loading is reported by the first `generate`.
-pub fn open_generator(reference: &ModelRef, options: &LlamaOptions) -> Result<Box<dyn Generator + Send>, ModelError> {
+pub fn open_generator(
+    reference: &ModelRef,
+    options: &GeneratorOptions,
+) -> Result<Box<dyn Generator + Send>, ModelError> {
     match reference {
-        ModelRef::Endpoint { base_url, model } => Ok(Box::new(Endpoint::new(base_url, model)?)),
+        ModelRef::Endpoint { base_url, model } => Ok(Box::new(Endpoint::new(base_url, model, options.endpoint)?)),
+        ModelRef::Batch(name) => Ok(Box::new(batch::BatchModel::new(name))),
         ModelRef::File(_) | ModelRef::Hub { .. } => {
-            Ok(Box::new(LlamaProcess::new(&reference.resolve()?, options.clone())?))
+            Ok(Box::new(LlamaProcess::new(&reference.resolve()?, options.llama.clone())?))
         }
     }
 }

@@ -12,15 +12,20 @@ use std::{
     time::Duration,
 };
 
-use frontload_core::{Completion, Failure, FailureKind, Generator, GeneratorError, Prompt};
+use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt, PromptSize};
 
 use crate::{
-    protocol::{Load, Reply, Request},
+    protocol::{Backend, Load, Reply, Request},
     reference::{ModelError, hash_file},
 };
 
 /// A prompt that has met this many dying or silent workers is given up.
 const ATTEMPTS: u32 = 2;
+/// Tokens of context a prompt begins with, and the most it can have.
+const FIRST_CONTEXT: u32 = 2048;
+pub(crate) const MOST_CONTEXT: u32 = 8192;
+/// Prompts handed over to be weighed before the first size is waited for.
+const MEASURED_AT_ONCE: usize = 64;
 
 /// How the child is started and watched.
 #[derive(Debug, Clone)]
@@ -29,20 +34,28 @@ pub struct LlamaOptions {
     pub worker: (PathBuf, Vec<String>),
     /// Prompts answered side by side.
     pub slots: u32,
-    /// Tokens of context for each.
+    /// Tokens of context for each to begin with; more when a prompt needs it.
     pub context_tokens: u32,
     /// Threads for the arithmetic.
     pub threads: u32,
+    /// Layers computed on a GPU; 0 asks for none. One that is asked for and not there is an error.
+    pub gpu_layers: u32,
+    /// Whether what prompts have in common is decoded once. Only measurements switch it off.
+    pub share_prefix: bool,
+    /// Where the shared prefix is kept between runs, if anywhere.
+    pub prefixes: Option<PathBuf>,
     /// The child is restarted when it has been silent for this long.
     pub silence: Duration,
 }
 
 impl LlamaOptions {
-    /// Defaults for a worker program: 8 slots of 4,096 tokens, every core, five minutes of silence.
+    /// Defaults for a worker program: 8 slots of 2,048 tokens, every core, five minutes of silence.
     pub fn new(program: PathBuf, arguments: Vec<String>) -> Self {
         let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         let silence = Duration::from_secs(300);
-        Self { worker: (program, arguments), slots: 8, context_tokens: 4096, threads, silence }
+        let worker = (program, arguments);
+        let context_tokens = FIRST_CONTEXT;
+        Self { worker, slots: 8, context_tokens, threads, gpu_layers: 0, share_prefix: true, prefixes: None, silence }
     }
 }
 
@@ -58,6 +71,15 @@ struct Worker {
     child: Child,
     stdin: ChildStdin,
     replies: Receiver<Reply>,
+    runs_on: Backend,
+}
+
+/// Why a child did not start.
+enum StartError {
+    /// It ended before it was ready: its kernels may not run here.
+    Died(String),
+    /// It said why.
+    Refused(String),
 }
 
 struct InFlight {
@@ -79,14 +101,37 @@ impl LlamaProcess {
             slots: options.slots,
             context_tokens: options.context_tokens,
             threads: options.threads,
+            gpu_layers: options.gpu_layers,
+            plain_kernels: false,
+            share_prefix: options.share_prefix,
+            prefixes: options.prefixes.clone(),
+            fingerprint: fingerprint.clone(),
         };
         Ok(Self { options, load, fingerprint, worker: None })
+    }
+
+    /// Starts the child if it is not there, and says what runs the model. When it dies at once, the kernels that
+    /// need their weights in a form of their own (AMX among them) are left out, from then on.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded either way.
+    pub fn runs_on(&mut self) -> Result<Backend, GeneratorError> {
+        Ok(self.worker()?.runs_on.clone())
     }
 
     fn worker(&mut self) -> Result<&mut Worker, GeneratorError> {
         let worker = match self.worker.take() {
             Some(worker) => worker,
-            None => start(&self.options, &self.load)?,
+            None => match start(&self.options, &self.load) {
+                Err(StartError::Died(_)) if !self.load.plain_kernels => {
+                    self.load.plain_kernels = true;
+                    start(&self.options, &self.load)
+                }
+                started => started,
+            }
+            .map_err(|error| match error {
+                StartError::Died(reason) | StartError::Refused(reason) => GeneratorError(reason),
+            })?,
         };
         Ok(self.worker.insert(worker))
     }
@@ -95,6 +140,47 @@ impl LlamaProcess {
 impl Generator for LlamaProcess {
     fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    fn form(&self) -> AnswerForm {
+        AnswerForm::Lines
+    }
+
+    fn measure(
+        &mut self,
+        prompts: &mut dyn Iterator<Item = Prompt>,
+    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError> {
+        let silence = self.options.silence;
+        let worker = self.worker()?;
+        let mut sizes = Vec::new();
+        let mut more = true;
+        let mut open = 0;
+        while more || open > 0 {
+            while more && open < MEASURED_AT_ONCE {
+                match prompts.next() {
+                    Some(prompt) => {
+                        send(worker, &Request::Measure(prompt));
+                        open += 1;
+                    }
+                    None => more = false,
+                }
+            }
+            if open == 0 {
+                break;
+            }
+            match worker.replies.recv_timeout(silence) {
+                Ok(Reply::Size { size, .. }) => {
+                    sizes.push(size);
+                    open -= 1;
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    self.worker = None;
+                    return Err(GeneratorError("the model's process died while it weighed prompts".to_owned()));
+                }
+            }
+        }
+        Ok(Some(sizes))
     }
 
     fn generate(
@@ -111,18 +197,29 @@ impl Generator for LlamaProcess {
             if in_flight.is_empty()
                 && let Some(suspect) = suspects.pop()
             {
-                send(self.worker()?, &suspect.prompt);
+                send(self.worker()?, &Request::Generate(suspect.prompt.clone()));
                 in_flight.insert(suspect.prompt.id, suspect);
             }
             while suspects.is_empty() && in_flight.len() < room && in_flight.values().all(|lost| lost.attempts == 0) {
                 let Some(prompt) = prompts.next() else { break };
-                send(self.worker()?, &prompt);
+                send(self.worker()?, &Request::Generate(prompt.clone()));
                 in_flight.insert(prompt.id, InFlight { prompt, attempts: 0 });
             }
             if in_flight.is_empty() {
                 return Ok(());
             }
             let failure = match self.worker()?.replies.recv_timeout(silence) {
+                Ok(Reply::Answer { result: Err(failure), .. })
+                    if failure.kind == FailureKind::TooLong && self.load.context_tokens < MOST_CONTEXT =>
+                {
+                    // The memory of contexts is paid whether it is used or not, so it grows when it must.
+                    self.load.context_tokens = (self.load.context_tokens * 2).min(MOST_CONTEXT);
+                    self.worker = None;
+                    for lost in in_flight.values() {
+                        send(self.worker()?, &Request::Generate(lost.prompt.clone()));
+                    }
+                    continue;
+                }
                 Ok(Reply::Answer { id, result }) => {
                     if in_flight.remove(&id).is_some() && done(id, result).is_break() {
                         self.worker = None;
@@ -130,7 +227,7 @@ impl Generator for LlamaProcess {
                     }
                     continue;
                 }
-                Ok(Reply::Ready) => continue,
+                Ok(Reply::Ready(_) | Reply::Size { .. }) => continue,
                 Ok(Reply::LoadFailed(reason)) => return Err(GeneratorError(reason)),
                 Err(RecvTimeoutError::Disconnected) => FailureKind::Crashed,
                 Err(RecvTimeoutError::Timeout) => FailureKind::TimedOut,
@@ -155,23 +252,23 @@ impl Generator for LlamaProcess {
 }
 
 /// A failed write needs no handling: the reader meets the closed pipe and reports the death.
-fn send(worker: &mut Worker, prompt: &Prompt) {
-    if let Ok(mut line) = serde_json::to_vec(&Request::Generate(prompt.clone())) {
+fn send(worker: &mut Worker, request: &Request) {
+    if let Ok(mut line) = serde_json::to_vec(request) {
         line.push(b'\n');
         let _ = worker.stdin.write_all(&line).and_then(|()| worker.stdin.flush());
     }
 }
 
-fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, GeneratorError> {
+fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, StartError> {
     let (program, arguments) = &options.worker;
-    let failed = |what: &str| GeneratorError(format!("the model's process {}: {what}", program.display()));
+    let failed = |what: &str| StartError::Refused(format!("the model's process {}: {what}", program.display()));
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&error.to_string()))?;
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(failed("no pipes"));
     };
     let (sender, replies) = channel();
@@ -186,19 +283,22 @@ fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, GeneratorError> 
             }
         })
         .map_err(|error| failed(&error.to_string()))?;
-    let mut line = serde_json::to_vec(&Request::Load(load.clone())).map_err(|error| failed(&error.to_string()))?;
-    line.push(b'\n');
-    let written = stdin.write_all(&line).and_then(|()| stdin.flush());
-    let mut worker = Worker { child, stdin, replies };
-    written.map_err(|error| failed(&error.to_string()))?;
+    let runs_on = Backend { device: String::new(), kernels: String::new(), note: None };
+    let mut worker = Worker { child, stdin, replies, runs_on };
+    send(&mut worker, &Request::Load(load.clone()));
     match worker.replies.recv_timeout(options.silence) {
-        Ok(Reply::Ready) => Ok(worker),
-        Ok(Reply::LoadFailed(reason)) => Err(GeneratorError(reason)),
-        Ok(Reply::Answer { .. }) => Err(failed("answered before it was asked")),
+        Ok(Reply::Ready(runs_on)) => {
+            worker.runs_on = runs_on;
+            Ok(worker)
+        }
+        Ok(Reply::LoadFailed(reason)) => Err(StartError::Refused(reason)),
+        Ok(Reply::Answer { .. } | Reply::Size { .. }) => Err(failed("answered before it was asked")),
         Err(_) => {
             let _ = worker.child.kill();
             let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-            Err(failed(&format!("died while loading {} ({status})", load.path.display())))
+            let path = load.path.display();
+            let reason = format!("the model's process {}: died while loading {path} ({status})", program.display());
+            Err(StartError::Died(reason))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use frontload_core::{Completion, Failure, Prompt};
+use frontload_core::{Completion, Failure, Prompt, PromptSize};
 use serde::{Deserialize, Serialize};
 
 /// Parent to child.
@@ -13,6 +13,8 @@ pub(crate) enum Request {
     Load(Load),
     /// A prompt to answer.
     Generate(Prompt),
+    /// A prompt to weigh.
+    Measure(Prompt),
 }
 
 /// How a model is loaded.
@@ -24,6 +26,27 @@ pub(crate) struct Load {
     /// Tokens of context for each of them.
     pub context_tokens: u32,
     pub threads: u32,
+    /// Layers computed on a GPU; 0 asks for none.
+    pub gpu_layers: u32,
+    /// Leaves out the kernels that need their weights in a form of their own.
+    pub plain_kernels: bool,
+    /// Whether what prompts have in common is decoded once.
+    pub share_prefix: bool,
+    /// Where shared prefixes are kept between runs.
+    pub prefixes: Option<PathBuf>,
+    /// What else shapes them.
+    pub fingerprint: String,
+}
+
+/// What runs a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// The processor, or a GPU by name.
+    pub device: String,
+    /// The kinds of kernel in use.
+    pub kernels: String,
+    /// Why it is not something faster, where that is known.
+    pub note: Option<String>,
 }
 
 /// Child to parent.
@@ -31,9 +54,11 @@ pub(crate) struct Load {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     /// The model is loaded.
-    Ready,
+    Ready(Backend),
     /// The model cannot be loaded; the child ends.
     LoadFailed(String),
     /// An answer, in any order.
     Answer { id: u64, result: Result<Completion, Failure> },
+    /// A prompt's size, in order.
+    Size { id: u64, size: Option<PromptSize> },
 }

@@ -38,11 +38,13 @@ pub fn run() -> io::Result<()> {
         Ok(engine) => engine,
         Err(reason) => return reply(&Reply::LoadFailed(reason)),
     };
-    reply(&Reply::Ready)?;
-    while let Some(prompts) = waiting(&requests, engine.unanswered() == 0) {
-        for prompt in prompts {
-            if let Some(refused) = engine.submit(prompt) {
-                answer(refused)?;
+    reply(&Reply::Ready(loaded.runs_on.clone()))?;
+    while let Some(arrived) = waiting(&requests, engine.unanswered() == 0) {
+        for request in arrived {
+            match request {
+                Request::Generate(prompt) => engine.submit(prompt).map_or(Ok(()), answer)?,
+                Request::Measure(prompt) => reply(&Reply::Size { id: prompt.id, size: loaded.size(&prompt) })?,
+                Request::Load(_) => return Err(io::Error::other("a model is loaded once")),
             }
         }
         for done in engine.step().map_err(io::Error::other)? {
@@ -52,20 +54,17 @@ pub fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// The prompts that have arrived; waits for one when idle; `None` when the parent is gone.
-fn waiting(requests: &Receiver<Request>, idle: bool) -> Option<Vec<frontload_core::Prompt>> {
-    let mut prompts = Vec::new();
+/// What has arrived; waits for something when idle; `None` when the parent is gone.
+fn waiting(requests: &Receiver<Request>, idle: bool) -> Option<Vec<Request>> {
+    let mut arrived = Vec::new();
     if idle {
-        match requests.recv() {
-            Ok(Request::Generate(prompt)) => prompts.push(prompt),
-            Ok(Request::Load(_)) | Err(_) => return None,
-        }
+        arrived.push(requests.recv().ok()?);
     }
     loop {
         match requests.try_recv() {
-            Ok(Request::Generate(prompt)) => prompts.push(prompt),
-            Err(TryRecvError::Empty) => return Some(prompts),
-            Ok(Request::Load(_)) | Err(TryRecvError::Disconnected) => return None,
+            Ok(request) => arrived.push(request),
+            Err(TryRecvError::Empty) => return Some(arrived),
+            Err(TryRecvError::Disconnected) => return None,
         }
     }
 }

@@ -10,7 +10,7 @@ const CLOSE: char = '\u{E001}';
 
 /// A stretch of a rendered prompt.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Segment<'a> {
+pub(super) enum Segment<'a> {
     /// Written by the template: special tokens are parsed.
     Template(String),
     /// A message's content: special tokens are not.
@@ -18,7 +18,7 @@ pub(crate) enum Segment<'a> {
 }
 
 /// A model's chat template.
-pub(crate) struct ChatTemplate {
+pub(super) struct ChatTemplate {
     environment: Environment<'static>,
     bos: String,
     eos: String,

@@ -23,12 +23,19 @@ impl TokenizerEnv for ModelTokens {
     }
 
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
-        self.model.vocab().tokenize(bytes, false, false).into_iter().map(|token| token.0 as TokenId).collect()
+        let mut tokens = Vec::new();
+        // llama.cpp takes a part of a character for a broken one and puts another in its place.
+        for part in bytes.utf8_chunks() {
+            let whole = self.model.vocab().tokenize(part.valid().as_bytes(), false, false);
+            tokens.extend(whole.into_iter().map(|token| token.0 as TokenId));
+            tokens.extend(self.trie.greedy_tokenize(part.invalid()));
+        }
+        tokens
     }
 }
 
 /// Compiles grammars for one model.
-pub(crate) struct Grammars {
+pub(super) struct Grammars {
     factory: ParserFactory,
 }
 
@@ -54,7 +61,15 @@ impl Grammars {
 
     /// Starts a matcher for a Lark grammar.
     pub fn matcher(&self, lark: &str) -> Result<Matcher, String> {
-        let grammar = TopLevelGrammar::from_lark(lark.to_owned());
+        self.start(TopLevelGrammar::from_lark(lark.to_owned()))
+    }
+
+    /// Starts a matcher for a JSON schema.
+    pub fn json_matcher(&self, schema: &serde_json::Value) -> Result<Matcher, String> {
+        self.start(TopLevelGrammar::from_json_schema(schema.clone()))
+    }
+
+    fn start(&self, grammar: TopLevelGrammar) -> Result<Matcher, String> {
         let mut matcher = Matcher::new(self.factory.create_parser(grammar));
         match matcher.get_error() {
             Some(error) => Err(format!("the grammar does not compile: {error}")),
@@ -69,7 +84,7 @@ impl Grammars {
 
 /// The best token the matcher allows: the most likely one if it is allowed, otherwise the most likely
 /// one under the mask (which is expensive, so it is asked for last).
-pub(crate) fn best_allowed(matcher: &mut Matcher, logits: &[f32]) -> Result<LlamaToken, String> {
+pub(super) fn best_allowed(matcher: &mut Matcher, logits: &[f32]) -> Result<LlamaToken, String> {
     let greedy = argmax(logits, |_| true).ok_or("no logits")?;
     if matcher.validate_tokens(&[greedy]).map_err(failed)? == 1 {
         return Ok(LlamaToken(greedy as i32));
@@ -80,7 +95,7 @@ pub(crate) fn best_allowed(matcher: &mut Matcher, logits: &[f32]) -> Result<Llam
 }
 
 /// The index of the largest logit among the allowed; the lowest index wins a tie.
-pub(crate) fn argmax(logits: &[f32], allowed: impl Fn(TokenId) -> bool) -> Option<TokenId> {
+pub(super) fn argmax(logits: &[f32], allowed: impl Fn(TokenId) -> bool) -> Option<TokenId> {
     let mut best: Option<(TokenId, f32)> = None;
     for (token, &logit) in logits.iter().enumerate() {
         if best.is_none_or(|(_, highest)| logit > highest) && allowed(token as TokenId) {
