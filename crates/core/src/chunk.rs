@@ -38,6 +38,9 @@ pub struct Chunk {
     pub span: (u32, u32),
     /// The document's title.
     pub title: String,
+    /// The headings the span stands under, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headings: Vec<String>,
     /// The text of the span, unchanged.
     pub text: String,
 }
@@ -65,6 +68,7 @@ mod tests {
             ordinal: 0,
             span: (0, 0),
             title: title.into(),
+            headings: vec![],
             text: text.into(),
         };
         assert_eq!(chunk("a", "t", "x").key(), chunk("b", "t", "x").key());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Interval;
+
 /// What stands behind a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,6 +34,8 @@ impl fmt::Display for Evidence {
 pub enum Source {
     /// The model named in the schema's run.
     Model,
+    /// A normaliser's rules, without a model.
+    Rule,
     /// A file of handles made elsewhere.
     Import,
 }
@@ -45,10 +49,70 @@ pub struct Handle {
     pub text: String,
     /// What stands behind it.
     pub evidence: Evidence,
-    /// For verbatim handles: start and end in bytes of the **chunk's** text, whose slice equals `text`
-    /// up to case and white space.
+    /// What it rests on: start and end in bytes of the **chunk's** text. A verbatim handle's slice equals `text`
+    /// up to case and white space; a normalised one was derived from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<(u32, u32)>,
+    /// For a normalised time that is certain: the days it spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
     /// Who said it.
     pub source: Source,
+}
+
+/// Why an item is not indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A quoted kind, and the chunk does not say it.
+    NotInText,
+    /// A time was asked for, and it tells of none.
+    NotATime,
+    /// Copied from a few-shot example or the question.
+    Echo,
+    /// Says nothing, or stands on too many chunks.
+    Filler,
+    /// Says nothing that the chunk does not say in the same words.
+    Copy,
+    /// Said before, on this chunk and for this kind.
+    Duplicate,
+    /// Does not lead back to its own chunk.
+    RoundTrip,
+    /// Holds control or direction characters, an address, or a model's special token.
+    Unsafe,
+    /// Longer than the kind allows, or more items than it allows.
+    TooLong,
+    /// Not one of the kind's values.
+    NotAValue,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NotInText => "not in the text",
+            Self::NotATime => "no time",
+            Self::Echo => "echo of the prompt",
+            Self::Filler => "filler",
+            Self::Copy => "copy of the text",
+            Self::Duplicate => "duplicate",
+            Self::RoundTrip => "does not lead back",
+            Self::Unsafe => "unsafe characters",
+            Self::TooLong => "too long or too many",
+            Self::NotAValue => "not an allowed value",
+        })
+    }
+}
+
+/// One item that did not pass a gate. It is never indexed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its kind.
+    pub kind: String,
+    /// The item.
+    pub text: String,
+    /// Why.
+    pub reason: Reason,
+    /// What was measured, such as the number of chunks it stands on; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }

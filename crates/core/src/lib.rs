@@ -8,6 +8,7 @@ mod digest;
 pub mod fold;
 pub mod fusion;
 mod handle;
+mod interval;
 mod lane;
 mod model;
 mod schema;
@@ -16,13 +17,14 @@ mod tuning;
 pub use chunk::{Chunk, ChunkId, ChunkKey, Document};
 pub use digest::Digest;
 pub use fusion::{Contribution, Fused, Fusion, LaneRanking};
-pub use handle::{Evidence, Handle, Source};
+pub use handle::{Evidence, Handle, Reason, Rejected, Source};
+pub use interval::{Interval, IntervalError};
 pub use lane::{Field, Lane, LaneError, Method};
 pub use model::{
-    Completion, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError, Message, Prompt, Role,
-    TextRole,
+    AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
+    Message, Prompt, PromptSize, Role, TextRole,
 };
-pub use schema::{Example, KindSpec, Schema, SchemaError, Scope};
+pub use schema::{Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 pub use tuning::Tuning;
 
 /// A score attached to a chunk by one lane; higher is better, comparable only inside that lane.

@@ -50,11 +50,48 @@ pub struct Prompt {
     pub id: u64,
     /// Few-shots and question as chat turns, rendered through the model's own template.
     pub messages: Vec<Message>,
-    /// A Lark grammar (llguidance dialect) the answer must match. A generator that cannot constrain its
-    /// decoder ignores it, so an answer is always validated again.
-    pub grammar: Option<String>,
+    /// How many bytes at the start of the last message are the same for other prompts too: decoded once where
+    /// such prompts follow each other. On a character's boundary, or nothing is shared.
+    #[serde(default)]
+    pub shared_bytes: usize,
+    /// The form the answer must have. A generator that cannot constrain its decoder so ignores it: an answer is
+    /// always validated again.
+    pub constraint: Option<Constraint>,
     /// The answer is cut after this many tokens, and then counts as failed.
     pub max_tokens: u32,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Constraint {
+    /// What a Lark grammar (llguidance's dialect) generates.
+    Lark {
+        /// The grammar.
+        grammar: String,
+        /// Separates the items of a line. Where an item would repeat one of the same line, the line ends instead.
+        separator: Option<char>,
+    },
+    /// What a JSON schema allows.
+    JsonSchema(serde_json::Value),
+}
+
+/// The form a generator's answers are best asked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// One line a kind: the fewest tokens, where the decoder obeys a grammar.
+    Lines,
+    /// One JSON object: what endpoints can enforce.
+    Json,
+}
+
+/// What a prompt costs before anything is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromptSize {
+    /// Tokens in all.
+    pub prompt_tokens: u32,
+    /// Tokens of its last message: what no other prompt shares.
+    pub own_tokens: u32,
 }
 
 /// How an answer ended.
@@ -114,6 +151,19 @@ pub struct GeneratorError(pub String);
 pub trait Generator {
     /// Names everything about the model that shapes its answers: weights, template, sampler.
     fn fingerprint(&self) -> &str;
+
+    /// The form its answers are best asked for in.
+    fn form(&self) -> AnswerForm;
+
+    /// Weighs prompts without answering them; `None` when the model's tokenizer is out of reach. A prompt that
+    /// cannot be rendered has no size.
+    ///
+    /// # Errors
+    /// When the model cannot be loaded.
+    fn measure(
+        &mut self,
+        prompts: &mut dyn Iterator<Item = Prompt>,
+    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError>;
 
     /// Draws prompts while it has room for them and reports each answer as it comes, in any order.
     ///

@@ -12,6 +12,8 @@ use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Finish, Tu
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::answer::{Answer, parse};
+
 /// A new file is begun when the current one is larger than this.
 const FILE_BYTES: u64 = 64 << 20;
 
@@ -23,6 +25,18 @@ pub enum Record {
     Settings(Settings),
     /// What the model said, or why it said nothing, about one chunk.
     Answer(SettledAnswer),
+    /// A call is about to be made. Not synced: it is for finding the call that ends the program.
+    Attempt {
+        /// Which, by [`crate::Call::id`].
+        call: Digest,
+        /// Whether nothing else is being asked meanwhile.
+        alone: bool,
+    },
+    /// Calls that were given up because the run was stopped: their attempts say nothing against them.
+    Released {
+        /// Which.
+        calls: Vec<Digest>,
+    },
     /// A handle made elsewhere.
     Import {
         /// The chunk it was made for; a chunk whose text has changed since does not get it.
@@ -68,16 +82,25 @@ pub struct SettledAnswer {
     pub result: Result<Completion, Failure>,
 }
 
+/// Names a call by the keys of the answers it is to give.
+pub(crate) fn call_id(kinds: &BTreeMap<String, Digest>) -> Digest {
+    let keys: Vec<String> = kinds.values().map(|key| key.to_hex()).collect();
+    Digest::of_parts(keys.iter().map(String::as_str))
+}
+
 impl SettledAnswer {
-    /// Why there are no handles in it, if there are none: a failure, or an answer that was cut and whose last
-    /// item is half a thought.
-    pub(crate) fn why_unusable(&self) -> Option<String> {
-        match &self.result {
-            Err(failure) => Some(failure.reason.clone()),
-            Ok(completion) => {
-                (completion.finish == Finish::Length).then(|| "the answer ran into its length limit".to_owned())
-            }
+    /// The items of each kind.
+    ///
+    /// # Errors
+    /// Why there are none: a failure, an answer that was cut and whose last item is half a thought, or one that
+    /// cannot be read.
+    pub fn items(&self) -> Result<Answer, String> {
+        let completion = self.result.as_ref().map_err(|failure| failure.reason.clone())?;
+        if completion.finish == Finish::Length {
+            return Err("the answer ran into its length limit".to_owned());
         }
+        let kinds: Vec<&str> = self.kinds.keys().map(String::as_str).collect();
+        parse(&completion.text, &kinds)
     }
 }
 
@@ -179,6 +202,22 @@ impl Ledger {
     /// # Errors
     /// When the disk refuses; the file is then cut back to what was there before.
     pub fn append(&mut self, records: &[Record]) -> Result<Vec<Place>, LedgerError> {
+        self.write(records, File::sync_data)
+    }
+
+    /// Appends a record that may be lost with the machine, though not with the program.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn note(&mut self, record: &Record) -> Result<Vec<Place>, LedgerError> {
+        self.write(std::slice::from_ref(record), |_| Ok(()))
+    }
+
+    fn write(
+        &mut self,
+        records: &[Record],
+        settle: impl Fn(&File) -> io::Result<()>,
+    ) -> Result<Vec<Place>, LedgerError> {
         if self.length > FILE_BYTES {
             self.number += 1;
             let path = self.path();
@@ -196,7 +235,7 @@ impl Ledger {
             let offset = self.length + start as u64;
             places.push(Place { file: self.number, offset, bytes: (lines.len() - start) as u32 });
         }
-        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(&lines).and_then(|()| settle(&self.file));
         if let Err(source) = written {
             let _ = self.file.set_len(self.length);
             return Err(io_error(&path, source));

@@ -5,19 +5,26 @@
 //! Parser, gates and state can change or be lost without another call.
 
 mod answer;
+mod collect;
+mod estimate;
 mod gates;
 mod grammar;
 mod ledger;
+mod passage;
+mod plan;
 mod prompt;
 mod run;
 mod state;
+mod when;
 
 pub use answer::{Answer, parse};
-pub use gates::{Reason, Rejected, Rejections, gate};
+pub use collect::{Collected, collect};
+pub use estimate::{Estimate, Range, estimate};
+pub use gates::{Rejections, tally};
 pub use grammar::lark;
 pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Settings, SettledAnswer, scan};
-pub use prompt::{max_answer_tokens, messages};
-pub use run::{Call, Collected, Imported, Outcome, Progress, collect, enrich, plan, quarantined};
+pub use plan::{Call, Job, Plan};
+pub use run::{Ending, Imported, Limits, Outcome, Progress, enrich};
 pub use state::{State, StateError};
 
 /// Everything that can stop an enrichment.

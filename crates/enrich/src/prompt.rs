@@ -1,54 +1,105 @@
 //! The enrichment prompt as chat turns: instructions, few-shots, then the chunk.
 //!
-//! Everything before the last turn is the same for every chunk, so the model decodes it once.
+//! Everything before the last turn is the same for every chunk, so the model decodes it once; what a document's
+//! chunks share stands before the chunk itself, so it is decoded once a document.
 
 use std::fmt::Write;
 
-use frontload_core::{Chunk, Example, KindSpec, Message, Schema};
+use frontload_core::{AnswerForm, Constraint, Example, KindSpec, Message, Prompt, Schema, Scope};
+
+use crate::{
+    grammar::{json_schema, lark},
+    passage::Passage,
+};
 
 /// Changes whenever the wording here does: part of every ledger key.
-pub(crate) const PROMPT_VERSION: &str = "cards-1";
+pub(crate) const PROMPT_VERSION: &str = "cards-2";
 
-/// The chat turns that ask for these kinds of handle about one chunk.
-pub fn messages(schema: &Schema, kinds: &[&KindSpec], chunk: &Chunk) -> Vec<Message> {
-    let mut turns = vec![Message::system(instructions(schema, kinds))];
+/// The prompt that asks for these kinds of handle, all of one scope, about one passage.
+pub(crate) fn prompt(id: u64, schema: &Schema, kinds: &[&KindSpec], passage: &Passage, form: AnswerForm) -> Prompt {
+    let scope = kinds.first().map_or(Scope::Chunk, |spec| spec.scope);
+    let mut messages = vec![Message::system(instructions(schema, kinds, form))];
     for example in &schema.examples {
-        turns.push(Message::user(passage(&example.title, &example.text)));
-        turns.push(Message::assistant(lines(kinds, example)));
+        let context = if scope == Scope::Chunk { "" } else { &example.context };
+        messages.push(Message::user(turn(&example.title, context, &example.text).0));
+        messages.push(Message::assistant(answer(kinds, example, form)));
     }
-    turns.push(Message::user(passage(&chunk.title, &chunk.text)));
-    turns
+    let (last, shared_bytes) = turn(&passage.heading, &passage.context, passage.text);
+    messages.push(Message::user(last));
+    let constraint = match form {
+        AnswerForm::Lines => Constraint::Lark { grammar: lark(kinds, passage.text), separator: Some('|') },
+        AnswerForm::Json => Constraint::JsonSchema(json_schema(kinds)),
+    };
+    let max_tokens = max_answer_tokens(kinds, form);
+    // Only what a whole document shares is worth keeping; neighbours are another chunk's.
+    let shared_bytes = if scope == Scope::Document { shared_bytes } else { 0 };
+    Prompt { id, messages, shared_bytes, constraint: Some(constraint), max_tokens }
 }
 
 /// An upper bound on the tokens of an answer: the grammar bounds its characters, and no tokenizer in use
-/// spends more than one token a character.
-pub fn max_answer_tokens(kinds: &[&KindSpec]) -> u32 {
-    kinds.iter().map(|spec| spec.kind.len() as u32 + 4 + spec.max_items * (spec.max_chars + 1)).sum()
+/// spends more than one token a character. JSON has its quotes and commas besides, and may break and indent.
+fn max_answer_tokens(kinds: &[&KindSpec], form: AnswerForm) -> u32 {
+    let (a_kind, an_item) = match form {
+        AnswerForm::Lines => (4, 1),
+        AnswerForm::Json => (16, 12),
+    };
+    kinds.iter().map(|spec| spec.kind.len() as u32 + a_kind + spec.max_items * (spec.max_chars + an_item)).sum()
 }
 
-fn instructions(schema: &Schema, kinds: &[&KindSpec]) -> String {
+fn instructions(schema: &Schema, kinds: &[&KindSpec], form: AnswerForm) -> String {
     let mut text = String::from("You write index cards");
     if !schema.about.is_empty() {
         let _ = write!(text, " for {}", schema.about);
     }
-    text.push_str(". For the passage, write one line a field, items separated by |, or none.\n");
+    text.push_str(match form {
+        AnswerForm::Lines => ". For the passage, write one line a field, items separated by |, or none.\n",
+        AnswerForm::Json => ". For the passage, write one JSON object: each field a list of strings, empty for none.\n",
+    });
     for spec in kinds {
-        let _ = writeln!(text, "{}: {}", spec.kind, spec.ask);
+        let _ = write!(text, "{}: {}", spec.kind, spec.ask);
+        if !spec.values.is_empty() && form == AnswerForm::Json {
+            let _ = write!(text, " One of: {}.", spec.values.join(", "));
+        }
+        text.push('\n');
     }
     text.truncate(text.trim_end().len());
     text
 }
 
-fn passage(title: &str, text: &str) -> String {
-    if title.is_empty() { text.to_owned() } else { format!("{title}\n\n{text}") }
+/// A user turn, and how many of its bytes come before the passage itself.
+fn turn(heading: &str, context: &str, text: &str) -> (String, usize) {
+    let mut turn = heading.to_owned();
+    if !context.is_empty() {
+        if !turn.is_empty() {
+            turn.push('\n');
+        }
+        turn.push_str(context);
+        turn.push_str("\n\nThe passage:\n");
+        let shared = turn.len();
+        return (turn + text, shared);
+    }
+    if !turn.is_empty() {
+        turn.push_str("\n\n");
+    }
+    (turn + text, 0)
 }
 
-fn lines(kinds: &[&KindSpec], example: &Example) -> String {
+fn answer(kinds: &[&KindSpec], example: &Example, form: AnswerForm) -> String {
+    let items = |spec: &KindSpec| example.handles.get(&spec.kind).map(Vec::as_slice).unwrap_or_default();
     let mut text = String::new();
-    for spec in kinds {
-        let items = example.handles.get(&spec.kind).filter(|items| !items.is_empty());
-        let items = items.map_or_else(|| "none".to_owned(), |items| items.join("|"));
-        let _ = writeln!(text, "{}: {items}", spec.kind);
+    match form {
+        AnswerForm::Lines => {
+            for spec in kinds {
+                let items = items(spec);
+                let items = if items.is_empty() { "none".to_owned() } else { items.join("|") };
+                let _ = writeln!(text, "{}: {items}", spec.kind);
+            }
+        }
+        AnswerForm::Json => {
+            let fields: Vec<String> =
+                kinds.iter().map(|spec| format!("{:?}: {}", spec.kind, serde_json::json!(items(spec)))).collect();
+            let _ = write!(text, "{{{}}}", fields.join(", "));
+        }
     }
     text
 }
@@ -57,18 +108,24 @@ fn lines(kinds: &[&KindSpec], example: &Example) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_prompt_reads_as_turns() {
-        let schema = Schema::from_toml(
+    fn schema() -> Schema {
+        Schema::from_toml(
             "[schema]\nname = \"s\"\nabout = \"a harbour\"\n\
              [[handle]]\nkind = \"time\"\nask = \"When?\"\nevidence = \"verbatim\"\n\
-             [[handle]]\nkind = \"mood\"\nask = \"How does it feel?\"\nevidence = \"inferred\"\n\
-             [[example]]\ntitle = \"Log\"\ntext = \"At dawn, fog.\"\nhandles = { time = [\"At dawn\"] }\n",
+             [[handle]]\nkind = \"mood\"\nask = \"How does it feel?\"\nevidence = \"inferred\"\nvalues = [\"calm\", \"grim\"]\n\
+             [[example]]\ntitle = \"Log\"\ncontext = \"Before: snow.\"\ntext = \"At dawn, fog.\"\nhandles = { time = [\"At dawn\"] }\n",
         )
-        .expect("valid");
+        .expect("valid")
+    }
+
+    fn asked(form: AnswerForm, heading: &str, context: &str) -> Prompt {
+        let schema = schema();
         let kinds: Vec<&KindSpec> = schema.asked().collect();
-        let chunk =
-            Chunk { document: "d".into(), ordinal: 0, span: (0, 5), title: String::new(), text: "Rain.".into() };
+        prompt(7, &schema, &kinds, &Passage { heading: heading.into(), context: context.into(), text: "Rain." }, form)
+    }
+
+    #[test]
+    fn a_prompt_reads_as_turns() {
         let expected = [
             Message::system(
                 "You write index cards for a harbour. For the passage, write one line a field, items separated by |, \
@@ -78,6 +135,20 @@ mod tests {
             Message::assistant("time: At dawn\nmood: none\n"),
             Message::user("Rain."),
         ];
-        assert_eq!(messages(&schema, &kinds, &chunk), expected);
+        assert_eq!(asked(AnswerForm::Lines, "", "").messages, expected);
+    }
+
+    #[test]
+    fn an_endpoint_is_asked_for_json() {
+        let prompt = asked(AnswerForm::Json, "Day book", "");
+        assert!(prompt.messages[0].content.ends_with("mood: How does it feel? One of: calm, grim."));
+        assert_eq!(prompt.messages[2], Message::assistant("{\"time\": [\"At dawn\"], \"mood\": []}"));
+        assert_eq!(prompt.messages[3], Message::user("Day book\n\nRain."));
+    }
+
+    #[test]
+    fn what_stands_around_comes_before_the_passage() {
+        let (text, shared) = turn("Log", "It begins: snow.", "Rain.");
+        assert_eq!((text.as_str(), shared), ("Log\nIt begins: snow.\n\nThe passage:\nRain.", 35));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use frontload_core::{ChunkKey, Digest};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Damage, Ledger, Place, Record, Settings};
+use crate::ledger::{Damage, Ledger, Place, Record, Settings, call_id};
 
 /// sled's own default is a gigabyte.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -50,12 +50,22 @@ pub(crate) struct Known {
     pub answered: bool,
 }
 
+/// Attempts that came to no end: the program died while they were being made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempts {
+    /// Beside others.
+    pub together: u32,
+    /// With nothing beside them.
+    pub alone: u32,
+}
+
 /// The open state.
 pub struct State {
     path: PathBuf,
     db: sled::Db,
     answers: sled::Tree,
     imports: sled::Tree,
+    attempts: sled::Tree,
     /// Lines of the ledger that could not be read while catching up.
     pub damage: Vec<Damage>,
 }
@@ -100,9 +110,25 @@ impl State {
                 self.db.insert("settings", value).map_err(|error| self.wrong(&error))?;
             }
             Record::Answer(settled) => {
-                let known = Known { place, answered: settled.why_unusable().is_none() };
+                let known = Known { place, answered: settled.items().is_ok() };
+                self.attempts.remove(call_id(&settled.kinds).0).map_err(|error| self.wrong(&error))?;
                 for key in settled.kinds.values() {
                     self.answers.insert(key.0, value(known)).map_err(|error| self.wrong(&error))?;
+                }
+            }
+            Record::Attempt { call, alone } => {
+                let mut open = self.attempts(*call)?;
+                if *alone {
+                    open.alone += 1;
+                } else {
+                    open.together += 1;
+                }
+                let value = serde_json::to_vec(&open).unwrap_or_default();
+                self.attempts.insert(call.0, value).map_err(|error| self.wrong(&error))?;
+            }
+            Record::Released { calls } => {
+                for call in calls {
+                    self.attempts.remove(call.0).map_err(|error| self.wrong(&error))?;
                 }
             }
             Record::Import { chunk, kind, text, .. } => {
@@ -122,6 +148,12 @@ impl State {
     pub(crate) fn answer(&self, key: Digest) -> Result<Option<Known>, StateError> {
         let value = self.answers.get(key.0).map_err(|error| self.wrong(&error))?;
         Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
+    }
+
+    /// Attempts at a call that no answer, no failure and no stop has ended.
+    pub(crate) fn attempts(&self, call: Digest) -> Result<Attempts, StateError> {
+        let value = self.attempts.get(call.0).map_err(|error| self.wrong(&error))?;
+        Ok(value.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or_default())
     }
 
     /// Where the imports for one chunk stand, in the order they were imported.
@@ -144,7 +176,7 @@ impl State {
         let Ok(known) = serde_json::from_slice::<Known>(&value) else { return Ok(None) };
         match ledger.read(known.place)? {
             Record::Settings(settings) => Ok(Some(settings)),
-            Record::Answer(_) | Record::Import { .. } => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -185,8 +217,8 @@ fn open_sled(path: &Path) -> Result<State, StateError> {
                         .map_err(|_| wrong("sled panicked".to_owned()))?
                         .map_err(|error| wrong(error.to_string()))
                 };
-                let (answers, imports) = (tree("answers")?, tree("imports")?);
-                return Ok(State { path: path.to_owned(), answers, imports, db, damage: Vec::new() });
+                let (answers, imports, attempts) = (tree("answers")?, tree("imports")?, tree("attempts")?);
+                return Ok(State { path: path.to_owned(), answers, imports, attempts, db, damage: Vec::new() });
             }
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
                 thread::sleep(Duration::from_millis(50));

@@ -1,0 +1,100 @@
+//! From the ledger to handles: everything that was ever said about these chunks, read, gated and counted.
+
+use std::collections::HashMap;
+
+use frontload_core::{Chunk, Handle, Rejected, Schema, Source};
+
+use crate::{
+    EnrichError,
+    answer::Answer,
+    gates::{Judge, drop_filler, gate_import},
+    ledger::{Ledger, Place, Record},
+    plan::Job,
+    state::State,
+};
+
+/// Answers kept in memory: only the chunks of one answer share it, and nothing older is asked for again soon.
+const KEPT_ANSWERS: usize = 10_000;
+
+/// Everything the ledger holds for a corpus, gated.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Each chunk's handles, in schema order, model's before imported ones.
+    pub handles: Vec<Vec<Handle>>,
+    /// What the gates turned away, by chunk.
+    pub rejected: Vec<Vec<Rejected>>,
+    /// Chunks that lack an answer, with the reason.
+    pub failed: Vec<(usize, String)>,
+    /// Chunks whose call was never made.
+    pub unasked: usize,
+}
+
+/// Reads, parses and gates everything the ledger holds for these chunks: the model's answers if a model is
+/// named, what rules find, and all imports.
+///
+/// # Errors
+/// When the state or the ledger cannot be read.
+pub fn collect(
+    chunks: &[Chunk],
+    schema: &Schema,
+    model: Option<&str>,
+    (ledger, state): (&Ledger, &State),
+) -> Result<Collected, EnrichError> {
+    let job = Job::new(chunks, schema);
+    let mut collected = Collected::default();
+    let mut read: HashMap<Place, Result<Answer, String>> = HashMap::new();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let judge = Judge::new(schema, chunk);
+        let keys = model.map(|model| job.keys(at, model)).unwrap_or_default();
+        let (mut handles, mut rejected) = (Vec::new(), Vec::new());
+        let (mut failure, mut unasked) = (None, false);
+        for spec in &schema.kinds {
+            if spec.normalise.is_some() && spec.ask.is_empty() {
+                let (found, fallen) = judge.found_by_rule(spec);
+                handles.extend(found);
+                rejected.extend(fallen);
+            }
+            let Some(key) = keys.get(&spec.kind) else { continue };
+            let Some(known) = state.answer(*key)? else {
+                unasked = true;
+                continue;
+            };
+            let answer = match read.get(&known.place) {
+                Some(answer) => answer,
+                None => read.entry(known.place).or_insert(answered(&ledger.read(known.place)?)),
+            };
+            match answer {
+                Ok(answer) => {
+                    let (accepted, fallen) = judge.items(spec, answer.get(&spec.kind).map_or(&[], Vec::as_slice));
+                    handles.extend(accepted);
+                    rejected.extend(fallen);
+                }
+                Err(reason) => failure = Some(reason.clone()),
+            }
+        }
+        for place in state.imports(chunk.key())? {
+            let Record::Import { kind, text, evidence, .. } = ledger.read(place)? else { continue };
+            let imported = Handle { kind, text, evidence, span: None, interval: None, source: Source::Import };
+            match gate_import(imported, chunk) {
+                Ok(handle) => handles.push(handle),
+                Err(item) => rejected.push(item),
+            }
+        }
+        collected.failed.extend(failure.map(|reason| (at, reason)));
+        collected.unasked += usize::from(unasked);
+        collected.handles.push(handles);
+        collected.rejected.push(rejected);
+        if read.len() > KEPT_ANSWERS {
+            read.clear();
+        }
+    }
+    drop_filler(schema, chunks, &mut collected.handles, &mut collected.rejected);
+    Ok(collected)
+}
+
+fn answered(record: &Record) -> Result<Answer, String> {
+    match record {
+        Record::Answer(settled) => settled.items(),
+        _ => Err("the ledger holds something else in the answer's place".to_owned()),
+    }
+}
