@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeSet, fmt::Write, ops::ControlFlow, path::Path};
 
-use frontload_core::{Chunk, Embedder, Failure, Finish, Generator, GeneratorError, Message, Prompt, TextRole, fold};
+use frontload_core::{
+    Chunk, Constraint, Embedder, Failure, Finish, Generator, GeneratorError, Message, Prompt, TextRole, fold,
+};
 use frontload_index::IndexError;
 use serde::Deserialize;
 
@@ -144,7 +146,8 @@ pub fn answer(
     let prompt = Prompt {
         id: 0,
         messages: messages(exemplars, &passages, question),
-        grammar: (!free).then(|| quoting_grammar(&quotes)),
+        shared_bytes: 0,
+        constraint: (!free).then(|| Constraint::Lark { grammar: quoting_grammar(&quotes), separator: None }),
         max_tokens: ANSWER_TOKENS,
     };
     let raw = ask(generator, prompt)?;

@@ -1,23 +1,18 @@
 //! Building an index: corpus to chunks, missing handles from the model, everything into a new generation.
 
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::path::PathBuf;
 
-use frontload_core::{Chunk, Embedder, Field, Fusion, Generator, Lane, Schema, Tuning};
-use frontload_enrich::{
-    Collected, EnrichError, Ledger, LedgerError, Outcome, Progress, Record, Rejections, Settings, State, StateError,
-    collect, enrich, plan, quarantined,
-};
-use frontload_index::{Build, Built, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, WriterLock, write};
+use frontload_core::{Embedder, Generator, Schema, Tuning};
+use frontload_enrich::{Ending, Job, Limits, Outcome, Progress, Rejections, Settings, enrich};
+use frontload_index::{Built, IndexDir};
 
 use crate::{
     EngineError,
     chunking::chunk_all,
     corpus::{Corpus, Skipped, read_corpus},
+    publish::publish,
+    workshop::{Workshop, healed},
 };
-
-/// What a handle lane counts beside a body lane until it is measured. On dev topics a large model's handles
-/// would bear 1 (R@10 0.676 against 0.632) and the 135M model's nothing at all: half is a compromise.
-const HANDLE_WEIGHT: f32 = 0.5;
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -70,6 +65,8 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// Chunks left without handles, by id, with the reason.
     pub quarantined: Vec<(String, String)>,
+    /// Chunks that were not asked about, because the time allowed was over.
+    pub unasked: usize,
     /// Ledger lines that are damaged, and bytes of an unfinished one that were cut off.
     pub ledger_damage: usize,
     /// Bytes of an unfinished ledger line that were cut off.
@@ -85,74 +82,11 @@ impl Report {
             rejections: Rejections::new(),
             skipped: corpus.skipped,
             quarantined: Vec::new(),
+            unasked: 0,
             ledger_damage: shop.state.damage.len(),
             torn_bytes: shop.torn_bytes,
         }
     }
-}
-
-/// The default weight of a lane.
-pub fn default_weight(lane: &Lane) -> f32 {
-    match lane.field {
-        Field::Body => 1.0,
-        Field::Handle(_) => HANDLE_WEIGHT,
-    }
-}
-
-/// The default fusion.
-pub(crate) const DEFAULT_FUSION: Fusion = Fusion::Convex;
-
-/// The writer's hold on an index: lock, ledger, state.
-pub(crate) struct Workshop {
-    pub lock: WriterLock,
-    pub ledger: Ledger,
-    pub state: State,
-    pub torn_bytes: u64,
-}
-
-impl Workshop {
-    pub fn open(dir: &IndexDir) -> Result<Self, EngineError> {
-        let lock = WriterLock::take(dir)?;
-        let (ledger, torn_bytes) = Ledger::open(&dir.ledger())?;
-        let state = State::open(&dir.state(), &ledger)?;
-        Ok(Self { lock, ledger, state, torn_bytes })
-    }
-
-    pub fn settings(&self, dir: &IndexDir) -> Result<Settings, EngineError> {
-        let settings = self.state.settings(&self.ledger)?;
-        settings.ok_or_else(|| EngineError::NeverBuilt(dir.path().to_owned()))
-    }
-
-    /// Notes how the generation that is about to be published is built.
-    fn settle(&mut self, settings: &Settings) -> Result<(), EngineError> {
-        if self.state.settings(&self.ledger)?.as_ref() != Some(settings) {
-            self.append(&[Record::Settings(settings.clone())])?;
-        }
-        Ok(())
-    }
-
-    pub fn append(&mut self, records: &[Record]) -> Result<(), EngineError> {
-        let places = self.ledger.append(records)?;
-        for (place, record) in places.into_iter().zip(records) {
-            self.state.apply(place, record).map_err(EnrichError::from)?;
-        }
-        Ok(())
-    }
-}
-
-/// Does work that needs the state; when the state turns out broken, or to know a ledger line that no longer
-/// reads, it is moved aside and the work done again: opening it anew replays the ledger without such lines.
-pub(crate) fn healed<T>(dir: &IndexDir, work: &mut dyn FnMut() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    match work() {
-        Err(EngineError::Enrich(
-            EnrichError::Ledger(LedgerError::Damaged { .. }) | EnrichError::State(StateError::Sled { .. }),
-        )) => {
-            let _lock = WriterLock::take(dir)?;
-            State::discard(&dir.state()).map_err(EnrichError::from)?;
-        }
-        ended => return ended,
-    }
-    work()
 }
 
 /// Builds the next generation and publishes it. Interrupted, it keeps every answer and publishes nothing.
@@ -164,11 +98,11 @@ pub fn build(
     options: &BuildOptions,
     mut generator: Option<&mut dyn Generator>,
     embedder: &mut dyn Embedder,
-    (stop, report): (&AtomicBool, &mut dyn FnMut(Event)),
+    (limits, report): (Limits, &mut dyn FnMut(Event)),
 ) -> Result<Report, EngineError> {
     healed(dir, &mut || {
         let generator = generator.as_mut().map(|generator| &mut **generator as &mut dyn Generator);
-        build_once(dir, options, generator, embedder, (stop, report))
+        build_once(dir, options, generator, embedder, (limits, report))
     })
 }
 
@@ -177,7 +111,7 @@ fn build_once(
     options: &BuildOptions,
     generator: Option<&mut dyn Generator>,
     embedder: &mut dyn Embedder,
-    (stop, report): (&AtomicBool, &mut dyn FnMut(Event)),
+    (limits, report): (Limits, &mut dyn FnMut(Event)),
 ) -> Result<Report, EngineError> {
     let mut shop = Workshop::open(dir)?;
     let corpus = read_corpus(&options.sources)?;
@@ -196,28 +130,24 @@ fn build_once(
     // Weights were measured on one model's handles of one schema, and hold for no other.
     let same = |before: &&Settings| before.schema_toml == settings.schema_toml && before.model == settings.model;
     settings.tuning = before.as_ref().filter(same).and_then(|before| before.tuning.clone());
-    let mut outcome = None;
-    if let (Some(schema), Some(generator)) = (schema, generator) {
-        let calls = plan(&chunks, schema, generator.fingerprint(), &shop.state, options.retry_failed)?;
-        report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: calls.len() });
-        if !calls.is_empty() {
-            let ended = enrich(
-                &chunks,
-                schema,
-                &calls,
-                generator,
-                (&mut shop.ledger, &shop.state),
-                (stop, &mut |progress| report(Event::Enrich(progress))),
-            )?;
-            if ended.interrupted {
-                return Ok(Report::interrupted(ended, corpus, &shop));
-            }
-            outcome = Some(ended);
-        }
+    let documents = corpus.documents.len();
+    let outcome = if let (Some(schema), Some(generator)) = (schema, generator) {
+        let job = Job::new(&chunks, schema);
+        let plan = job.plan(generator.fingerprint(), &shop.state, options.retry_failed)?;
+        report(Event::Read { documents, chunks: chunks.len(), calls: plan.len() });
+        let (ledger, state) = (&mut shop.ledger, &shop.state);
+        let mut progress = |progress| report(Event::Enrich(progress));
+        (!plan.is_empty())
+            .then(|| enrich(&job, &plan, generator, (ledger, state), limits, &mut progress))
+            .transpose()?
     } else {
-        report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
+        report(Event::Read { documents, chunks: chunks.len(), calls: 0 });
+        None
+    };
+    match outcome {
+        Some(ended) if ended.ending == Ending::Interrupted => Ok(Report::interrupted(ended, corpus, &shop)),
+        _ => publish(dir, shop, (corpus, chunks), (&settings, outcome), embedder, report),
     }
-    publish(dir, shop, (corpus, chunks), (&settings, outcome), embedder, report)
 }
 
 /// Builds the next generation from the corpus and the ledger alone, without a model.
@@ -267,52 +197,5 @@ fn rebuild_with(
         let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
         report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
         publish(dir, shop, (corpus, chunks), (&settings, None), embedder, report)
-    })
-}
-
-fn publish(
-    dir: &IndexDir,
-    mut shop: Workshop,
-    (corpus, chunks): (Corpus, Vec<Chunk>),
-    (settings, outcome): (&Settings, Option<Outcome>),
-    embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
-) -> Result<Report, EngineError> {
-    let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
-    let model = settings.model.as_deref();
-    // An index without a schema still takes imports: they are collected against an empty one.
-    let empty = Schema { name: String::new(), about: String::new(), kinds: vec![], examples: vec![] };
-    let collecting = schema.as_ref().unwrap_or(&empty);
-    let Collected { handles, rejections } = collect(&chunks, collecting, model, (&shop.ledger, &shop.state))?;
-    let quarantine = match model {
-        Some(model) => quarantined(&chunks, collecting, model, (&shop.ledger, &shop.state))?,
-        None => Vec::new(),
-    };
-    let quarantined = quarantine.into_iter().filter_map(|(at, reason)| Some((chunks.get(at)?.id(), reason))).collect();
-    let indexed: Vec<IndexedChunk> =
-        chunks.into_iter().zip(handles).map(|(chunk, handles)| IndexedChunk { chunk, handles }).collect();
-    let build = Build {
-        chunks: &indexed,
-        schema: schema.as_ref(),
-        model,
-        weight: &|lane| match &settings.tuning {
-            // A kind that came after the measuring is searched until it is measured too.
-            Some(tuning) => tuning.weights.get(lane).copied().unwrap_or_else(|| default_weight(lane)),
-            None => default_weight(lane),
-        },
-        tuning: settings.tuning.as_ref(),
-        fusion: DEFAULT_FUSION,
-        graph_rows: settings.graph_rows.unwrap_or(DEFAULT_GRAPH_ROWS),
-    };
-    shop.settle(settings)?;
-    let built = write(dir, &shop.lock, &build, embedder, &mut |done, total| report(Event::Embed { done, total }))?;
-    Ok(Report {
-        built: Some(built),
-        outcome,
-        rejections,
-        skipped: corpus.skipped,
-        quarantined,
-        ledger_damage: shop.state.damage.len(),
-        torn_bytes: shop.torn_bytes,
     })
 }

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EngineError, Event, Report,
-    build::{Workshop, healed, rebuild},
+    build::rebuild,
     chunking::chunk_all,
     corpus::read_corpus,
     input,
+    workshop::{Workshop, healed},
 };
 
 /// One handle in a file.

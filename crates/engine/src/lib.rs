@@ -2,17 +2,27 @@
 //! `frontload-core`; this crate never links one.
 
 mod answer;
+mod batch;
 mod build;
 mod chunking;
 mod corpus;
 mod import;
+mod preview;
+mod publish;
+mod round_trip;
 mod search;
+mod starters;
+mod workshop;
 
 pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
-pub use build::{BuildOptions, Event, Report, apply_tuning, build, default_weight, rebuild};
+pub use batch::{BatchReport, Elsewhere, export_prompts, import_completions};
+pub use build::{BuildOptions, Event, Report, apply_tuning, build, rebuild};
 pub use corpus::{Corpus, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
+pub use preview::{Preview, preview};
+pub use publish::default_weight;
 pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, rank_lanes, search};
+pub use starters::{STARTERS, starter};
 
 use std::path::PathBuf;
 
@@ -52,6 +62,9 @@ pub enum EngineError {
         /// What is wrong.
         problem: String,
     },
+    /// The output a person asked for cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(std::io::Error),
     /// Nothing was ever built here.
     #[error("{0}: nothing was built here yet; start with `frontload index PATH --index {0}`")]
     NeverBuilt(PathBuf),

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Instant};
 
 use frontload_core::{
-    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Fused, Fusion, Handle, Lane, LaneRanking, Method,
-    TextRole, fusion,
+    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Fused, Fusion, Handle, Interval, Lane, LaneRanking,
+    Method, TextRole, fusion,
 };
 use frontload_index::{IndexError, IndexedChunk, Reader};
 
@@ -36,12 +36,14 @@ pub struct SearchRequest {
     pub lanes: LaneSelection,
     /// How rankings are joined; the generation's own way when `None`.
     pub fusion: Option<Fusion>,
+    /// Only chunks with a handle of a time that touches these days.
+    pub during: Option<Interval>,
 }
 
 impl SearchRequest {
     /// All lanes, the generation's fusion.
     pub fn new(query: impl Into<String>, k: usize) -> Self {
-        Self { query: query.into(), k, lanes: LaneSelection::All, fusion: None }
+        Self { query: query.into(), k, lanes: LaneSelection::All, fusion: None, during: None }
     }
 }
 
@@ -102,7 +104,7 @@ pub fn search(
             lanes.push((lane, 0.0));
         }
     }
-    let Looked { rankings, embed_ms, degraded } = look(reader, embedder, &request.query, lanes)?;
+    let Looked { rankings, embed_ms, degraded } = look(reader, embedder, (&request.query, request.during), lanes)?;
     let manifest = reader.manifest();
     let how = request.fusion.unwrap_or(manifest.fusion);
     let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
@@ -124,7 +126,7 @@ pub fn search(
 /// As [`search`]; also when the query cannot be embedded.
 pub fn rank_lanes(reader: &Reader, embedder: &mut dyn Embedder, query: &str) -> Result<Vec<LaneRanking>, EngineError> {
     let lanes = reader.manifest().lanes.iter().map(|entry| (entry.lane.clone(), entry.weight)).collect();
-    let looked = look(reader, embedder, query, lanes)?;
+    let looked = look(reader, embedder, (query, None), lanes)?;
     match looked.degraded.into_iter().next() {
         Some(missing) => Err(IndexError::Embed(EmbedError(missing)).into()),
         None => Ok(looked.rankings),
@@ -141,7 +143,7 @@ struct Looked {
 fn look(
     reader: &Reader,
     embedder: &mut dyn Embedder,
-    query: &str,
+    (query, during): (&str, Option<Interval>),
     lanes: Vec<(Lane, f32)>,
 ) -> Result<Looked, EngineError> {
     if reader.manifest().embedder != embedder.fingerprint() {
@@ -153,12 +155,13 @@ fn look(
     let wants_vector = lanes.iter().any(|(lane, _)| lane.method == Method::Dense);
     let vector = if wants_vector { query_vector(embedder, query, &mut degraded) } else { Vec::new() };
     let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
+    let among = during.map(|days| reader.during(days)).transpose()?;
     let mut rankings = Vec::new();
     for (lane, weight) in lanes {
         let hits = if lane.method == Method::Dense && vector.iter().all(|&value| value == 0.0) {
             Vec::new()
         } else {
-            reader.search(&lane, query, &vector, DEPTH)?
+            reader.search(&lane, (query, &vector), (DEPTH, among.as_ref()))?
         };
         rankings.push(LaneRanking { lane, weight, hits });
     }
@@ -203,7 +206,7 @@ fn explain(
     fused: Fused,
     (rank, plain_rank): (usize, Option<usize>),
 ) -> Result<Hit, EngineError> {
-    let IndexedChunk { chunk, handles } = reader.chunk(fused.chunk)?;
+    let IndexedChunk { chunk, handles, .. } = reader.chunk(fused.chunk)?;
     let mut evidence: Vec<LaneEvidence> = fused
         .contributions
         .into_iter()

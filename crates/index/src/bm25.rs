@@ -2,12 +2,12 @@
 //!
 //! tantivy's query parser is never used: queries are built from analysed words.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path, sync::Arc};
 
-use frontload_core::{ChunkId, Field, Scored, best_first};
+use frontload_core::{ChunkId, Field, Interval, Scored, best_first};
 use tantivy::{
     Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term,
-    collector::TopDocs,
+    collector::{FilterCollector, TopDocs},
     query::{BooleanQuery, Occur, Query, TermQuery},
     schema::{
         FAST, Field as TantivyField, INDEXED, IndexRecordOption, STORED, Schema as TantivySchema, TextFieldIndexing,
@@ -23,6 +23,9 @@ use crate::{IndexError, IndexedChunk, layout::bm25_field};
 const ANALYZER: &str = "frontload_en";
 const CHUNK: &str = "chunk";
 const RECORD: &str = "record";
+/// The first and last days of a chunk's times, counted from 1970: two columns, in step.
+const FROM: &str = "from";
+const TO: &str = "to";
 /// tantivy's own smallest budget is 15 MB a thread.
 const WRITER_BYTES: usize = 64 << 20;
 /// A query longer than this is a passage: the words past it are dropped.
@@ -43,6 +46,7 @@ pub(crate) fn write(folder: &Path, chunks: &[IndexedChunk], fields: &[Field]) ->
     let mut builder = TantivySchema::builder();
     let chunk_field = builder.add_u64_field(CHUNK, FAST | INDEXED);
     let record_field = builder.add_text_field(RECORD, STORED);
+    let (from_field, to_field) = (builder.add_i64_field(FROM, FAST), builder.add_i64_field(TO, FAST));
     let indexing = TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
     let options = TextOptions::default().set_indexing_options(indexing);
     let text_fields: Vec<(TantivyField, &Field)> =
@@ -55,6 +59,11 @@ pub(crate) fn write(folder: &Path, chunks: &[IndexedChunk], fields: &[Field]) ->
         let mut document = TantivyDocument::new();
         document.add_u64(chunk_field, id as u64);
         document.add_text(record_field, serde_json::to_string(indexed).unwrap_or_default());
+        for interval in indexed.handles.iter().filter_map(|handle| handle.interval) {
+            let (from, to) = interval.days();
+            document.add_i64(from_field, from);
+            document.add_i64(to_field, to);
+        }
         for (text_field, field) in &text_fields {
             for text in texts(indexed, field) {
                 document.add_text(*text_field, text);
@@ -85,6 +94,17 @@ pub(crate) fn texts<'a>(indexed: &'a IndexedChunk, field: &Field) -> Vec<&'a str
     }
 }
 
+/// The chunks a search is confined to.
+#[derive(Debug, Clone)]
+pub struct Among(Arc<HashSet<u32>>);
+
+impl Among {
+    /// Whether a chunk is one of them.
+    pub fn holds(&self, chunk: ChunkId) -> bool {
+        self.0.contains(&chunk.0)
+    }
+}
+
 /// The open word lanes.
 pub(crate) struct Words {
     index: Index,
@@ -106,7 +126,12 @@ impl Words {
     }
 
     /// The best chunks for a query in one field, best first.
-    pub fn search(&self, field: &Field, query: &str, depth: usize) -> Result<Vec<Scored>, tantivy::TantivyError> {
+    pub fn search(
+        &self,
+        field: &Field,
+        query: &str,
+        (depth, among): (usize, Option<&Among>),
+    ) -> Result<Vec<Scored>, tantivy::TantivyError> {
         let Ok(field) = self.index.schema().get_field(&bm25_field(field)) else { return Ok(Vec::new()) };
         let clauses: Vec<(Occur, Box<dyn Query>)> = words(query)
             .into_iter()
@@ -120,7 +145,14 @@ impl Words {
             return Ok(Vec::new());
         }
         let searcher = self.reader.searcher();
-        let found = searcher.search(&BooleanQuery::new(clauses), &TopDocs::with_limit(depth).order_by_score())?;
+        let (query, best) = (BooleanQuery::new(clauses), TopDocs::with_limit(depth).order_by_score());
+        let found = match among.cloned() {
+            None => searcher.search(&query, &best)?,
+            Some(among) => {
+                let inside = move |chunk: u64| among.holds(ChunkId(chunk as u32));
+                searcher.search(&query, &FilterCollector::new(CHUNK.to_owned(), inside, best))?
+            }
+        };
         let mut scored = Vec::with_capacity(found.len());
         for (score, address) in found {
             let column = searcher.segment_reader(address.segment_ord).fast_fields().u64(CHUNK)?;
@@ -129,6 +161,28 @@ impl Words {
         }
         scored.sort_by(best_first);
         Ok(scored)
+    }
+
+    /// The chunks with a handle whose days touch these.
+    pub fn during(&self, wanted: Interval) -> Result<Among, tantivy::TantivyError> {
+        let (first, last) = wanted.days();
+        let mut chunks = HashSet::new();
+        // A generation of an older program has no times.
+        if self.index.schema().get_field(FROM).is_err() {
+            return Ok(Among(Arc::new(chunks)));
+        }
+        for segment in self.reader.searcher().segment_readers() {
+            let fast = segment.fast_fields();
+            let (chunk, from, to) = (fast.u64(CHUNK)?, fast.i64(FROM)?, fast.i64(TO)?);
+            for document in 0..segment.max_doc() {
+                // Both columns keep a document's values in the order they were added.
+                let mut spans = from.values_for_doc(document).zip(to.values_for_doc(document));
+                if spans.any(|(from, to)| from <= last && to >= first) {
+                    chunks.extend(chunk.first(document).map(|chunk| chunk as u32));
+                }
+            }
+        }
+        Ok(Among(Arc::new(chunks)))
     }
 
     /// One chunk's stored text and handles.

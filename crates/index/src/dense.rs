@@ -13,7 +13,7 @@ use std::{
 use frontload_core::{ChunkId, Digest, Field, Scored, best_first};
 use hnsw_rs::{anndists::dist::distances::Distance, api::AnnT, hnsw::Hnsw, hnswio::HnswIo};
 
-use crate::{IndexError, layout};
+use crate::{Among, IndexError, layout};
 
 /// Neighbours a point keeps, and candidates weighed while building: `hnsw_rs`'s usual choices.
 const GRAPH_NEIGHBOURS: usize = 24;
@@ -164,8 +164,9 @@ impl DenseLane {
     }
 
     /// The best chunks for a unit vector, best first, each with its best row's item.
-    pub fn search(&self, query: &[f32], vectors: &Vectors, depth: usize) -> Vec<Scored> {
-        let near: Vec<(f32, u32)> = match &self.graph {
+    pub fn search(&self, query: &[f32], vectors: &Vectors, (depth, among): (usize, Option<&Among>)) -> Vec<Scored> {
+        // A graph does not know which chunks are wanted: among some of them the scan is exact, and short enough.
+        let near: Vec<(f32, u32)> = match self.graph.as_ref().filter(|_| among.is_none()) {
             // A chunk may have many rows: look for more vectors than chunks are wanted.
             Some(graph) => {
                 let wanted = (depth * 4).min(self.rows_of.len());
@@ -176,7 +177,8 @@ impl DenseLane {
         };
         let mut best: HashMap<u32, (f32, u32)> = HashMap::with_capacity(near.len().min(4096));
         for (score, vector) in near {
-            for row in self.rows_of.get(&vector).into_iter().flatten() {
+            let rows = self.rows_of.get(&vector).into_iter().flatten();
+            for row in rows.filter(|row| among.is_none_or(|among| among.holds(ChunkId(row.chunk)))) {
                 let entry = best.entry(row.chunk).or_insert((score, row.item));
                 if score > entry.0 || (score.total_cmp(&entry.0).is_eq() && row.item < entry.1) {
                     *entry = (score, row.item);
@@ -252,8 +254,8 @@ mod tests {
         let mut found = 0;
         for at in 0..50 {
             let query = vectors.get(at * 37).expect("there");
-            let exact = scan.search(query, &vectors, 10);
-            let near = graph.search(query, &vectors, 10);
+            let exact = scan.search(query, &vectors, (10, None));
+            let near = graph.search(query, &vectors, (10, None));
             assert_eq!(exact.first().map(|hit| hit.chunk), Some(ChunkId(at * 37 / 2)));
             found += exact.iter().filter(|hit| near.iter().any(|other| other.chunk == hit.chunk)).count();
         }
@@ -270,7 +272,7 @@ mod tests {
         assert!(write_lane(folder.path(), &field, &rows, &vectors, 20).expect("written"));
         let graph = DenseLane::open(folder.path(), &field, &vectors, true).expect("opens");
         for at in 0..20 {
-            let found = graph.search(vectors.get(at).expect("there"), &vectors, 200);
+            let found = graph.search(vectors.get(at).expect("there"), &vectors, (200, None));
             assert!(found.len() == 200 && found.iter().all(|hit| hit.chunk.0 % 20 == at), "vector {at}");
         }
     }
@@ -282,6 +284,9 @@ mod tests {
         vectors.push(Digest::of_bytes(b"b"), &[0.6, 0.8]);
         let rows = vec![Row { vector: 1, chunk: 5, item: 0 }, Row { vector: 0, chunk: 5, item: 1 }];
         let lane = DenseLane { rows_of: rows_of(&rows), graph: None };
-        assert_eq!(lane.search(&[1.0, 0.0], &vectors, 9), [Scored { chunk: ChunkId(5), score: 1.0, item: Some(1) }]);
+        assert_eq!(
+            lane.search(&[1.0, 0.0], &vectors, (9, None)),
+            [Scored { chunk: ChunkId(5), score: 1.0, item: Some(1) }]
+        );
     }
 }

@@ -12,12 +12,13 @@ mod writer;
 
 use std::{io, path::PathBuf};
 
+pub use bm25::Among;
 pub use layout::IndexDir;
 pub use lock::WriterLock;
 pub use manifest::{FORMAT_VERSION, FileEntry, LaneEntry, Manifest};
 pub use reader::{IndexedChunk, Opened, Reader};
 pub use verify::{Finding, verify};
-pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, write};
+pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, write};
 
 /// Why an index cannot be used. Every message names the path and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{Chunk, ChunkId, Digest, Field, Handle, Lane, Method, Scored};
+use frontload_core::{Chunk, ChunkId, Digest, Field, Handle, Interval, Lane, Method, Rejected, Scored};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     IndexDir, IndexError,
-    bm25::{self, Words},
+    bm25::{self, Among, Words},
     dense::{DenseLane, Vectors},
     layout,
     manifest::{Current, Manifest},
@@ -23,6 +23,9 @@ pub struct IndexedChunk {
     pub chunk: Chunk,
     /// Its handles, those of one kind in the order of their item numbers.
     pub handles: Vec<Handle>,
+    /// What the gates turned away: shown to people, never searched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejected>,
 }
 
 /// An open generation. It holds everything it needs: neither the ledger nor the state is ever opened.
@@ -103,17 +106,30 @@ impl Reader {
         &self.manifest
     }
 
-    /// Looks along one lane: `words` are matched in a BM25 lane, `vector` in a dense one.
+    /// The chunks with a handle of a time that touches these days.
     ///
     /// # Errors
     /// When a file that was whole when opened no longer is.
-    pub fn search(&self, lane: &Lane, words: &str, vector: &[f32], depth: usize) -> Result<Vec<Scored>, IndexError> {
+    pub fn during(&self, days: Interval) -> Result<Among, IndexError> {
+        self.words.during(days).map_err(|error| self.broken(&error))
+    }
+
+    /// Looks along one lane, among some chunks or all: `words` are matched in a BM25 lane, `vector` in a dense one.
+    ///
+    /// # Errors
+    /// When a file that was whole when opened no longer is.
+    pub fn search(
+        &self,
+        lane: &Lane,
+        (words, vector): (&str, &[f32]),
+        limits: (usize, Option<&Among>),
+    ) -> Result<Vec<Scored>, IndexError> {
         match lane.method {
-            Method::Bm25 => self.words.search(&lane.field, words, depth).map_err(|error| self.broken(&error)),
+            Method::Bm25 => self.words.search(&lane.field, words, limits).map_err(|error| self.broken(&error)),
             Method::Dense if vector.len() != self.manifest.dimension => Ok(Vec::new()),
             Method::Dense => {
                 let lane = self.dense.get(&lane.field);
-                Ok(lane.map_or_else(Vec::new, |lane| lane.search(vector, &self.vectors, depth)))
+                Ok(lane.map_or_else(Vec::new, |lane| lane.search(vector, &self.vectors, limits)))
             }
         }
     }

@@ -127,7 +127,7 @@ fn fields(build: &Build) -> Vec<Field> {
 }
 
 /// The text embedded for a chunk's body; handles are embedded as they are.
-fn body_text(chunk: &IndexedChunk) -> String {
+pub fn body_text(chunk: &IndexedChunk) -> String {
     texts(chunk, &Field::Body).join("\n")
 }
 

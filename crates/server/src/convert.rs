@@ -1,6 +1,6 @@
 //! Messages to the engine's types and back, and every error to a status that says which field and why.
 
-use frontload_core::{Fusion, Lane};
+use frontload_core::{Fusion, Interval, Lane};
 use frontload_engine::{Answer, EngineError, Hit, LaneSelection, SearchRequest, SearchResponse};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -14,7 +14,7 @@ const MOST_PASSAGES: u32 = 10;
 pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
     let lane_set = request.lane_set();
     let fusion = request.fusion();
-    let v1::SearchRequest { query, k, lanes, .. } = request;
+    let v1::SearchRequest { query, k, lanes, during, .. } = request;
     check_text("query", &query)?;
     let lanes = if lanes.is_empty() {
         match lane_set {
@@ -30,7 +30,9 @@ pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest
         v1::FusionMethod::Rrf => Some(Fusion::Rrf { k: 60.0 }),
         v1::FusionMethod::Convex => Some(Fusion::Convex),
     };
-    Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion })
+    let days = (!during.is_empty()).then(|| during.parse::<Interval>());
+    let during = days.transpose().map_err(|error| invalid("during", error))?;
+    Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion, during })
 }
 
 /// The question as a search, and whether the model may write freely.
@@ -95,6 +97,7 @@ pub(crate) fn status(error: &EngineError) -> Status {
         EngineError::Enrich(_)
         | EngineError::Schema(_)
         | EngineError::EmptyCorpus { .. }
+        | EngineError::Output(_)
         | EngineError::NeverBuilt(_) => Code::Internal,
     };
     Status::new(code, error.to_string())

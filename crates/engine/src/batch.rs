@@ -1,0 +1,173 @@
+//! Enrichment by somebody else: the missing calls as a file of requests, and a file of their results taken in
+//! through the same ledger, parser and gates. Both are JSON lines as `OpenAI`'s batch interface has them, which vLLM's
+//! `run-batch` reads and writes too.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+};
+
+use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema};
+use frontload_enrich::{Job, Record, SettledAnswer};
+use frontload_index::IndexDir;
+use serde::Deserialize;
+
+use crate::{
+    EngineError,
+    build::BuildOptions,
+    chunking::chunk_all,
+    corpus::read_corpus,
+    input,
+    workshop::{Workshop, healed},
+};
+
+/// Records appended to the ledger with one sync.
+const APPENDED_AT_ONCE: usize = 512;
+
+/// A model that is run elsewhere: its name, and what only the models' crate knows of it.
+#[derive(Clone, Copy)]
+pub struct Elsewhere<'a> {
+    /// As the other side calls it.
+    pub model: &'a str,
+    /// As the ledger calls it.
+    pub fingerprint: &'a str,
+    /// A request's body.
+    pub body: fn(&Prompt, &str) -> serde_json::Value,
+    /// A response's body.
+    pub completion: fn(&[u8]) -> Result<Completion, String>,
+}
+
+/// What an import of completions did.
+#[derive(Debug, Default)]
+pub struct BatchReport {
+    /// Results taken into the ledger.
+    pub taken: usize,
+    /// Of these, failures and answers that cannot be read.
+    pub failed: usize,
+    /// Results of calls that are not missing (any more), or that belong to another corpus, schema or model.
+    pub unknown: usize,
+    /// Calls still missing.
+    pub missing: usize,
+}
+
+#[derive(Deserialize)]
+struct ResultLine {
+    custom_id: String,
+    response: Option<Response>,
+    #[serde(default)]
+    error: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    status_code: Option<u16>,
+    body: serde_json::Value,
+}
+
+/// Writes the missing calls as requests; gives back how many there are.
+///
+/// # Errors
+/// When the corpus cannot be read, or the output not written.
+pub fn export_prompts(
+    dir: &IndexDir,
+    options: &BuildOptions,
+    schema: &Schema,
+    elsewhere: Elsewhere,
+    out: &mut dyn Write,
+) -> Result<usize, EngineError> {
+    let shop = Workshop::open(dir)?;
+    let corpus = read_corpus(&options.sources)?;
+    let chunks = chunk_all(&corpus.documents, options.chunk_chars);
+    let job = Job::new(&chunks, schema);
+    let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
+    let mut written = 0;
+    for call in plan.calls.iter().chain(&plan.suspects) {
+        let Some(prompt) = job.prompt(0, call, AnswerForm::Json) else { continue };
+        let line = serde_json::json!({
+            "custom_id": call.id(),
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": (elsewhere.body)(&prompt, elsewhere.model),
+        });
+        writeln!(out, "{line}").map_err(EngineError::Output)?;
+        written += 1;
+    }
+    Ok(written)
+}
+
+/// Takes results into the ledger, failures too: they are asked again only when that is asked for. Nothing is
+/// published; `frontload index` with the same model name does that, and asks nothing that is here.
+///
+/// # Errors
+/// When a line is unreadable: it is named, and those before it are kept.
+pub fn import_completions(
+    dir: &IndexDir,
+    options: &BuildOptions,
+    schema: &Schema,
+    elsewhere: Elsewhere,
+    file: &Path,
+) -> Result<BatchReport, EngineError> {
+    healed(dir, &mut || {
+        let mut shop = Workshop::open(dir)?;
+        let corpus = read_corpus(&options.sources)?;
+        let chunks = chunk_all(&corpus.documents, options.chunk_chars);
+        let job = Job::new(&chunks, schema);
+        let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
+        let mut open: HashMap<Digest, _> =
+            plan.calls.iter().chain(&plan.suspects).map(|call| (call.id(), call)).collect();
+        let mut report = BatchReport::default();
+        let mut records = Vec::new();
+        let opened = File::open(file).map_err(|error| input(file, None, error))?;
+        for (at, line) in BufReader::new(opened).lines().enumerate() {
+            let line = line.map_err(|error| error.to_string());
+            let read = line.and_then(|line| {
+                let blank = line.trim().is_empty();
+                if blank {
+                    Ok(None)
+                } else {
+                    serde_json::from_str::<ResultLine>(&line).map(Some).map_err(|e| e.to_string())
+                }
+            });
+            let row = match read {
+                Ok(Some(row)) => row,
+                Ok(None) => continue,
+                Err(problem) => {
+                    shop.append(&records)?;
+                    let problem =
+                        format!("no result of a batch: {problem}; the {} lines before it are kept", report.taken);
+                    return Err(input(file, Some(at + 1), problem));
+                }
+            };
+            let call = Digest::from_hex(&row.custom_id).and_then(|id| open.remove(&id));
+            let Some((call, chunk)) = call.and_then(|call| Some((call, chunks.get(call.chunk)?))) else {
+                report.unknown += 1;
+                continue;
+            };
+            let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), elsewhere.fingerprint.to_owned());
+            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere) };
+            report.taken += 1;
+            report.failed += usize::from(settled.items().is_err());
+            records.push(Record::Answer(settled));
+            if records.len() >= APPENDED_AT_ONCE {
+                shop.append(&std::mem::take(&mut records))?;
+            }
+        }
+        shop.append(&records)?;
+        report.missing = open.len();
+        Ok(report)
+    })
+}
+
+fn result(row: ResultLine, elsewhere: Elsewhere) -> Result<Completion, Failure> {
+    let refused = |reason: String| Failure { kind: FailureKind::Refused, reason };
+    match (row.response, row.error.filter(|error| !error.is_null())) {
+        (_, Some(error)) => Err(refused(format!("the batch says {error}"))),
+        (None, None) => Err(refused("the batch holds neither response nor error".to_owned())),
+        (Some(response), None) => match response.status_code {
+            Some(code) if code != 200 => Err(refused(format!("the batch answered {code}: {}", response.body))),
+            _ => (elsewhere.completion)(response.body.to_string().as_bytes()).map_err(refused),
+        },
+    }
+}

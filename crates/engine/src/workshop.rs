@@ -1,0 +1,59 @@
+//! The writer's hold on an index: lock, ledger, state.
+
+use frontload_enrich::{EnrichError, Ledger, LedgerError, Record, Settings, State, StateError};
+use frontload_index::{IndexDir, WriterLock};
+
+use crate::EngineError;
+
+/// Everything a writer holds while it works.
+pub(crate) struct Workshop {
+    pub lock: WriterLock,
+    pub ledger: Ledger,
+    pub state: State,
+    pub torn_bytes: u64,
+}
+
+impl Workshop {
+    pub fn open(dir: &IndexDir) -> Result<Self, EngineError> {
+        let lock = WriterLock::take(dir)?;
+        let (ledger, torn_bytes) = Ledger::open(&dir.ledger())?;
+        let state = State::open(&dir.state(), &ledger)?;
+        Ok(Self { lock, ledger, state, torn_bytes })
+    }
+
+    pub fn settings(&self, dir: &IndexDir) -> Result<Settings, EngineError> {
+        let settings = self.state.settings(&self.ledger)?;
+        settings.ok_or_else(|| EngineError::NeverBuilt(dir.path().to_owned()))
+    }
+
+    /// Notes how the generation that is about to be published is built.
+    pub fn settle(&mut self, settings: &Settings) -> Result<(), EngineError> {
+        if self.state.settings(&self.ledger)?.as_ref() != Some(settings) {
+            self.append(&[Record::Settings(settings.clone())])?;
+        }
+        Ok(())
+    }
+
+    pub fn append(&mut self, records: &[Record]) -> Result<(), EngineError> {
+        let places = self.ledger.append(records)?;
+        for (place, record) in places.into_iter().zip(records) {
+            self.state.apply(place, record).map_err(EnrichError::from)?;
+        }
+        Ok(())
+    }
+}
+
+/// Does work that needs the state; when the state turns out broken, or to know a ledger line that no longer
+/// reads, it is moved aside and the work done again: opening it anew replays the ledger without such lines.
+pub(crate) fn healed<T>(dir: &IndexDir, work: &mut dyn FnMut() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    match work() {
+        Err(EngineError::Enrich(
+            EnrichError::Ledger(LedgerError::Damaged { .. }) | EnrichError::State(StateError::Sled { .. }),
+        )) => {
+            let _lock = WriterLock::take(dir)?;
+            State::discard(&dir.state()).map_err(EnrichError::from)?;
+        }
+        ended => return ended,
+    }
+    work()
+}
