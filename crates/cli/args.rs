@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use frontload_core::{Fusion, Lane};
+use frontload_core::{Fusion, Interval, Lane};
 use frontload_eval::Measure;
 
 #[derive(Parser)]
@@ -33,9 +33,12 @@ pub struct Global {
         long,
         global = true,
         value_name = "REF",
-        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, or http://HOST/v1#MODEL"
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, or batch:NAME"
     )]
     pub model: Option<String>,
+    /// Layers of the language model to compute on a GPU; an error where there is none [default: 0]
+    #[arg(long, global = true, value_name = "LAYERS")]
+    pub gpu_layers: Option<u32>,
     /// The embedding model: a folder with model.onnx and tokenizer files
     #[arg(long, global = true, value_name = "DIR")]
     pub embedder: Option<PathBuf>,
@@ -60,6 +63,12 @@ pub enum Command {
     /// Handles in and out
     #[command(subcommand)]
     Handles(HandlesCommand),
+    /// Write what another program is to do
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Take in what another program has done
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Schema files
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -67,6 +76,10 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Check every file of the live index and every line of the ledger
     Verify,
+    /// Say what this program would use here: processor, models, index; and what is missing
+    Doctor,
+    /// Begin in this folder: write handles.toml and frontload.toml
+    Init(InitArgs),
     /// Print a shell's completions
     Completions(CompletionsArgs),
     /// The process that holds llama.cpp; started by the others
@@ -74,29 +87,55 @@ pub enum Command {
     LlmWorker,
 }
 
+/// What is asked about, and in which pieces.
 #[derive(Args)]
-pub struct IndexArgs {
+pub struct CorpusArgs {
     /// Files and folders: BEIR folders, .jsonl, .md, .txt
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Which handles to write [default: from frontload.toml, else handles.toml beside the corpus]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
-    /// Index the text alone; handles can be imported later
-    #[arg(long, conflicts_with = "schema")]
-    pub no_handles: bool,
     /// The largest chunk in characters, or "none" to leave documents whole
     #[arg(long, default_value = "1800", value_name = "CHARS", value_parser = chunk_chars)]
     pub chunk: ChunkChars,
     /// Ask again about chunks that failed before
     #[arg(long)]
     pub retry_failed: bool,
+}
+
+#[derive(Args)]
+pub struct IndexArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+    /// Index the text alone; handles can be imported later
+    #[arg(long, conflicts_with = "schema")]
+    pub no_handles: bool,
+    /// Say what it would cost, and stop: the prompts are weighed and a few really asked, whose answers are kept
+    #[arg(long, conflicts_with = "no_handles")]
+    pub dry_run: bool,
+    /// Ask for so long, then publish with what there is; the same command goes on later
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub budget_minutes: Option<f64>,
     /// Lanes with at least this many distinct vectors get an HNSW graph; others are scanned
     #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
     pub graph_rows: usize,
     /// Prompts the model answers side by side
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub slots: u32,
+    /// Requests open at once at an endpoint; fewer while it shows trouble
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Seconds after which a request to an endpoint is given up and tried again
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (0.0..=1e6).contains(&minutes) => Ok(minutes),
+        _ => Err("expected minutes, such as 30 or 0.5".to_owned()),
+    }
 }
 
 /// `None` leaves documents whole.
@@ -129,6 +168,9 @@ pub struct SearchArgs {
     pub k: u32,
     #[command(flatten)]
     pub lanes: LaneArgs,
+    /// Only passages that tell of a time which touches these days: 1883, 1883..1890, 1883-03-12..1884-01
+    #[arg(long, value_name = "DAYS")]
+    pub during: Option<Interval>,
     /// Show what each lane gave
     #[arg(long)]
     pub explain: bool,
@@ -274,6 +316,50 @@ pub struct ImportArgs {
 pub enum SchemaCommand {
     /// Read a schema file and say what it asks for
     Check(SchemaCheckArgs),
+    /// Print a schema to start from; without a name, say which there are
+    Starter(StarterArgs),
+}
+
+#[derive(Args)]
+pub struct StarterArgs {
+    /// letters, docs, code, tickets or stories
+    pub name: Option<String>,
+}
+
+#[derive(Args)]
+pub struct InitArgs {
+    /// Which schema to start from: letters, docs, code, tickets or stories
+    #[arg(long, default_value = "letters", value_name = "NAME")]
+    pub starter: String,
+}
+
+#[derive(Subcommand)]
+pub enum ExportCommand {
+    /// The missing calls, as requests for a batch engine in the usual JSON lines; needs --model batch:NAME
+    Prompts(ExportPromptsArgs),
+}
+
+#[derive(Args)]
+pub struct ExportPromptsArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+    /// Write here instead of to stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum ImportCommand {
+    /// The results of such requests; `frontload index` with the same model then publishes them
+    Completions(ImportCompletionsArgs),
+}
+
+#[derive(Args)]
+pub struct ImportCompletionsArgs {
+    /// The results, JSON lines
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
 }
 
 #[derive(Args)]

@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, bail};
 use frontload_engine::{Exemplar, read_exemplars};
 use frontload_index::IndexDir;
-use frontload_models::{LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
+use frontload_models::{EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
 use serde::Deserialize;
 
 use crate::args::Global;
 
-const FILE: &str = "frontload.toml";
+pub const FILE: &str = "frontload.toml";
 /// Names the folder `make setup` fills, when it is not `.models`.
 const MODELS_VARIABLE: &str = "FRONTLOAD_MODELS";
 const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -27,6 +27,7 @@ pub const WORKER_ARGUMENT: &str = "__llm-worker";
 struct File {
     index: Option<PathBuf>,
     model: Option<String>,
+    gpu_layers: Option<u32>,
     embedder: Option<PathBuf>,
     schema: Option<PathBuf>,
     exemplars: Option<PathBuf>,
@@ -38,7 +39,8 @@ pub struct Config {
     pub json: bool,
     pub quiet: bool,
     pub schema: Option<PathBuf>,
-    model: String,
+    pub model: String,
+    gpu_layers: u32,
     embedder: PathBuf,
     exemplars: Option<PathBuf>,
 }
@@ -59,6 +61,7 @@ impl Config {
             quiet: global.quiet,
             schema: file.schema,
             model: global.model.clone().or(file.model).unwrap_or_else(default_model),
+            gpu_layers: global.gpu_layers.or(file.gpu_layers).unwrap_or(0),
             embedder: global.embedder.clone().or(file.embedder).unwrap_or_else(|| models.join(DEFAULT_EMBEDDER)),
             exemplars: file.exemplars,
         })
@@ -66,10 +69,32 @@ impl Config {
 
     /// Opens the language model; llama.cpp itself starts with the first prompt.
     pub fn generator(&self, slots: u32) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
+        self.generator_with(slots, EndpointOptions::default())
+    }
+
+    /// Opens the language model, wherever it runs.
+    pub fn generator_with(
+        &self,
+        slots: u32,
+        endpoint: EndpointOptions,
+    ) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
+        let options = GeneratorOptions { llama: self.llama(slots)?, endpoint };
+        Ok(open_generator(&self.model_ref()?, &options)?)
+    }
+
+    /// The model's name, read.
+    pub fn model_ref(&self) -> anyhow::Result<ModelRef> {
+        Ok(self.model.parse::<ModelRef>()?)
+    }
+
+    /// How a model in a file is run here.
+    pub fn llama(&self, slots: u32) -> anyhow::Result<LlamaOptions> {
         let program = env::current_exe().context("the program's own path")?;
         let mut options = LlamaOptions::new(program, vec![WORKER_ARGUMENT.to_owned()]);
         options.slots = slots;
-        Ok(open_generator(&self.model.parse::<ModelRef>()?, &options)?)
+        options.gpu_layers = self.gpu_layers;
+        options.prefixes = Some(self.index.path().join("prefixes"));
+        Ok(options)
     }
 
     /// Opens the embedding model.

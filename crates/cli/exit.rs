@@ -44,7 +44,7 @@ fn of_engine(error: &EngineError) -> u8 {
     match error {
         EngineError::Index(error) => of_index(error),
         EngineError::Enrich(EnrichError::Model(_)) | EngineError::Model(_) => MODEL,
-        EngineError::Enrich(EnrichError::State(_)) => IO,
+        EngineError::Enrich(EnrichError::State(_)) | EngineError::Output(_) => IO,
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Io { .. })) => IO,
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Damaged { .. })) => CORRUPT,
         EngineError::Schema(_) => CORRUPT,

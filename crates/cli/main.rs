@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command, HandlesCommand, SchemaCommand};
+use crate::args::{Cli, Command, ExportCommand, HandlesCommand, ImportCommand, SchemaCommand};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -53,6 +53,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Handles(HandlesCommand::Import(args)) => commands::handles::import(&config, &args),
         Command::Handles(HandlesCommand::Export) => commands::handles::export(&config),
         Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),
+        Command::Schema(SchemaCommand::Starter(args)) => commands::init::print_starter(&config, &args),
+        Command::Export(ExportCommand::Prompts(args)) => commands::batch::export(&config, &args),
+        Command::Import(ImportCommand::Completions(args)) => commands::batch::import(&config, &args),
+        Command::Doctor => Ok(commands::doctor::run(&config)),
+        Command::Init(args) => commands::init::run(&args),
         Command::Inspect(args) => commands::inspect::run(&config, &args),
         Command::Verify => commands::verify::run(&config),
         Command::Completions(args) => Ok(commands::completions::run(&args)),

@@ -81,8 +81,11 @@ fn rank(reader: &Reader, embedder: &mut dyn Embedder, topics: &[Topic], lanes: &
         selection => selection,
     };
     for topic in topics {
-        let request =
-            SearchRequest { query: topic.text.clone(), k: DEPTH * 2, lanes: selection.clone(), fusion: lanes.fusion() };
+        let request = SearchRequest {
+            lanes: selection.clone(),
+            fusion: lanes.fusion(),
+            ..SearchRequest::new(topic.text.clone(), DEPTH * 2)
+        };
         let found = search(reader, embedder, &request).with_context(|| format!("topic {}", topic.id))?;
         let mut seen = BTreeSet::new();
         let ranking = found

@@ -6,7 +6,7 @@ use frontload_engine::{export_handles, import_handles};
 
 use crate::{
     args::ImportArgs,
-    commands::{build_threads, index, open},
+    commands::{build_threads, open, report},
     config::Config,
     exit, print,
     progress::Progress,
@@ -20,7 +20,7 @@ pub fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     if let Some(first) = imported.unknown.first() {
         eprintln!("warning: {} rows name no document of the index, the first {first:?}", imported.unknown.len());
     }
-    let code = index::finish(config, &imported.report);
+    let code = report::finish(config, &imported.report);
     Ok(if imported.unknown.is_empty() { code } else { ExitCode::from(exit::QUARANTINED) })
 }
 

@@ -8,6 +8,7 @@ use crate::{args::InspectArgs, commands::open, config::Config, exit, print};
 
 pub fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let reader = open(&config.index)?;
+    let dim = anstyle::Style::new().dimmed();
     let mut found = false;
     for indexed in reader.chunks() {
         let indexed = indexed?;
@@ -18,7 +19,7 @@ pub fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
         found = true;
         if config.json {
             print::json(
-                &json!({"schema_version": 1, "id": chunk.id(), "key": chunk.key(), "chunk": chunk, "handles": indexed.handles}),
+                &json!({"schema_version": 1, "id": chunk.id(), "key": chunk.key(), "chunk": chunk, "handles": indexed.handles, "rejected": indexed.rejected}),
             );
             continue;
         }
@@ -31,13 +32,23 @@ pub fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
         ));
         print::line(&format!("\n{}\n", print::clean(&chunk.text)));
         for handle in &indexed.handles {
+            let days = handle.interval.map_or_else(String::new, |days| format!(", {days}"));
             let at = handle.span.map_or_else(String::new, |(start, end)| format!(", bytes {start}–{end}"));
             print::line(&format!(
-                "  {:<10} {}  ({}{at}, {:?})",
+                "  {:<10} {}  ({}{at}{days}, {:?})",
                 handle.kind,
                 print::clean(&handle.text),
                 handle.evidence,
                 handle.source
+            ));
+        }
+        for item in &indexed.rejected {
+            let why = if item.detail.is_empty() { String::new() } else { format!(": {}", item.detail) };
+            print::line(&format!(
+                "  {dim}{:<10} {}  not indexed, {}{why}{dim:#}",
+                item.kind,
+                print::cut(&item.text, 90),
+                item.reason
             ));
         }
     }

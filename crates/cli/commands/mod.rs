@@ -1,11 +1,16 @@
 //! One file a command.
 
 pub mod ask;
+pub mod batch;
 pub mod completions;
+pub mod doctor;
+pub mod dry_run;
 pub mod eval;
 pub mod handles;
 pub mod index;
+pub mod init;
 pub mod inspect;
+pub mod report;
 pub mod schema;
 pub mod search;
 pub mod serve;

@@ -7,7 +7,7 @@ use frontload_server::v1::{self, frontload_service_client::FrontloadServiceClien
 use serde_json::json;
 
 use crate::{
-    args::{FusionName, LaneArgs, SearchArgs},
+    args::{FusionName, SearchArgs},
     commands::open,
     config::Config,
     exit, print,
@@ -24,6 +24,7 @@ pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
         k: args.k as usize,
         lanes: args.lanes.selection()?,
         fusion: args.lanes.fusion(),
+        during: args.during,
     };
     let found = search(&reader, &mut embedder, &request)?;
     if args.compare {
@@ -102,7 +103,7 @@ pub fn hit_json(hit: &Hit) -> serde_json::Value {
 
 fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let request = service_request(&args.query, args.k, &args.lanes);
+    let request = service_request(args);
     let found = runtime.block_on(async {
         let mut client = FrontloadServiceClient::connect(url.to_owned()).await?;
         anyhow::Ok(client.search(request).await?.into_inner())
@@ -132,16 +133,18 @@ fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<
     Ok(if found.hits.is_empty() { ExitCode::from(exit::NO_HIT) } else { ExitCode::SUCCESS })
 }
 
-fn service_request(query: &str, k: u32, lanes: &LaneArgs) -> v1::SearchRequest {
-    let (lane_set, names) = match lanes.lanes.as_str() {
+fn service_request(args: &SearchArgs) -> v1::SearchRequest {
+    let (lane_set, lanes) = match args.lanes.lanes.as_str() {
         "all" => (v1::LaneSet::All, vec![]),
         "plain" => (v1::LaneSet::Plain, vec![]),
         names => (v1::LaneSet::Unspecified, names.split(',').map(str::to_owned).collect()),
     };
-    let fusion = match lanes.fusion {
+    let fusion = match args.lanes.fusion {
         None => v1::FusionMethod::Unspecified,
         Some(FusionName::Rrf) => v1::FusionMethod::Rrf,
         Some(FusionName::Convex) => v1::FusionMethod::Convex,
     };
-    v1::SearchRequest { query: query.to_owned(), k, lane_set: lane_set.into(), lanes: names, fusion: fusion.into() }
+    let during = args.during.map_or_else(String::new, |days| days.to_string());
+    let (query, k) = (args.query.clone(), args.k);
+    v1::SearchRequest { query, k, lane_set: lane_set.into(), lanes, fusion: fusion.into(), during }
 }

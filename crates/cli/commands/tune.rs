@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     args::TuneArgs,
-    commands::{build_threads, eval::judged_topics, index, open},
+    commands::{build_threads, eval::judged_topics, open, report},
     config::Config,
     print,
     progress::Progress,
@@ -36,10 +36,10 @@ pub fn run(config: &Config, args: &TuneArgs) -> anyhow::Result<ExitCode> {
     }
     drop(reader);
     let mut progress = Progress::new(config.quiet);
-    let report = apply_tuning(&config.index, tuning, &mut embedder, &mut |event| progress.show(event))?;
-    let generation = report.built.as_ref().map_or(0, |built| built.manifest.generation);
+    let applied = apply_tuning(&config.index, tuning, &mut embedder, &mut |event| progress.show(event))?;
+    let generation = applied.built.as_ref().map_or(0, |built| built.manifest.generation);
     eprintln!("published with these weights: generation {generation}");
-    Ok(index::exit_code(&report))
+    Ok(report::exit_code(&applied))
 }
 
 fn describe(config: &Config, tuning: &Tuning, steps: &[Step]) {
