@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader},
     ops::ControlFlow,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -11,12 +10,15 @@ use std::{
     time::Duration,
 };
 
-use frontload_core::{Generator, Message, Prompt};
+use frontload_core::{Constraint, Generator, Message, Prompt};
 use frontload_models::{LlamaOptions, LlamaProcess};
 use frontload_server::v1::{AnswerRequest, frontload_service_client::FrontloadServiceClient};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended, json_lines, models};
+use crate::{
+    bench::{Bench, Ended, json_lines, models},
+    http::{Reply, serve},
+};
 
 const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -76,7 +78,7 @@ fn trouble_with_an_endpoint_costs_nothing_that_was_paid_for() {
     // A wrong key is nobody's failure: nothing is noted, and with the right one all is well.
     let locked = serve(|head, _| {
         let known = head.to_lowercase().contains("bearer sesame");
-        if known { (200, reply("mood: calm")) } else { (401, "{\"error\": \"no key\"}".to_owned()) }
+        if known { Reply::said("mood: calm") } else { Reply::Whole(401, "", "{\"error\": \"no key\"}".to_owned()) }
     });
     let model = format!("http://{locked}/v1#small");
     let refused = bench.run(&["--model", &model, "index", "corpus"]).exited(4);
@@ -93,9 +95,14 @@ fn trouble_with_an_endpoint_costs_nothing_that_was_paid_for() {
         *counted.lock().expect("whole") += 1;
         let text = body["messages"].to_string();
         match text {
-            text if text.contains("new bell was hung") => (400, "{\"error\": \"not this one\"}".to_owned()),
-            text if text.contains("The strong man") => (200, reply("mood: half a th").replace("stop", "length")),
-            _ => (200, reply("mood: calm")),
+            text if text.contains("new bell was hung") => {
+                Reply::Whole(400, "", "{\"error\": \"not this one\"}".to_owned())
+            }
+            text if text.contains("The strong man") => match Reply::said("mood: half a th") {
+                Reply::Whole(status, header, body) => Reply::Whole(status, header, body.replace("stop", "length")),
+                other => other,
+            },
+            _ => Reply::said("mood: calm"),
         }
     });
     let model = format!("http://{patchy}/v1#small");
@@ -115,8 +122,7 @@ fn a_service_ends_while_an_answer_is_written() {
     let arrived = Mutex::new(arrived);
     let silent = serve(move |_, _| {
         arrived.lock().expect("whole").send(()).expect("the test waits");
-        thread::sleep(Duration::from_secs(600));
-        (200, reply("too late"))
+        Reply::Silent(Duration::from_secs(600))
     });
     let model = format!("http://{silent}/v1#small");
     let mut service =
@@ -145,20 +151,17 @@ fn a_service_ends_while_an_answer_is_written() {
     panic!("the service waits for an answer that nobody waits for");
 }
 
-/// A reply as endpoints write it, one without counts of tokens.
-fn reply(text: &str) -> String {
-    json!({"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": null}).to_string()
-}
-
 /// A chat endpoint over the real small model; gives back its address and notes what it was asked.
-fn serve_model(asked: Arc<Mutex<Vec<(String, Value)>>>) -> String {
+pub fn serve_model(asked: Arc<Mutex<Vec<(String, Value)>>>) -> String {
     let worker = (PathBuf::from(env!("CARGO_BIN_EXE_frontload")), vec!["__llm-worker".to_owned()]);
     let options = LlamaOptions { slots: 1, ..LlamaOptions::new(worker.0, worker.1) };
     let model = Mutex::new(LlamaProcess::new(&models().join(MODEL), options).expect("the model"));
     serve(move |head, body| {
         let messages: Vec<Message> = serde_json::from_value(body["messages"].clone()).expect("turns");
         asked.lock().expect("whole").push((head.to_owned(), body.clone()));
-        let prompt = Prompt { id: 0, messages, grammar: None, max_tokens: 60 };
+        let schema = body["response_format"]["json_schema"]["schema"].clone();
+        let constraint = schema.is_object().then_some(Constraint::JsonSchema(schema));
+        let prompt = Prompt { id: 0, messages, shared_bytes: 0, constraint, max_tokens: 120 };
         let mut told = None;
         let generated = model.lock().expect("whole").generate(&mut std::iter::once(prompt), &mut |_, result| {
             told = result.ok();
@@ -170,48 +173,6 @@ fn serve_model(asked: Arc<Mutex<Vec<(String, Value)>>>) -> String {
             "choices": [{"message": {"role": "assistant", "content": told.text}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": told.prompt_tokens, "completion_tokens": told.answer_tokens},
         });
-        (200, reply.to_string())
+        Reply::ok(reply.to_string())
     })
-}
-
-/// Serves HTTP on loopback, one request a connection: head and body in, status and body out.
-fn serve(answer: impl Fn(&str, &Value) -> (u16, String) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let answer = Arc::new(answer);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            thread::spawn(move || {
-                let mut reader = BufReader::new(stream);
-                let (head, body) = request(&mut reader);
-                let (status, body) = answer(&head, &body);
-                let length = body.len();
-                let head = format!(
-                    "HTTP/1.1 {status} told\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-                     connection: close\r\n\r\n"
-                );
-                // A client that has gone needs no answer.
-                let _ = reader.get_mut().write_all((head + &body).as_bytes());
-            });
-        }
-    });
-    address
-}
-
-fn request(reader: &mut BufReader<TcpStream>) -> (String, Value) {
-    let (mut head, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).expect("a line") < 3 {
-            break;
-        }
-        if let Some(told) = line.to_lowercase().strip_prefix("content-length:") {
-            length = told.trim().parse().expect("a length");
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).expect("a body");
-    (head, serde_json::from_slice(&body).expect("JSON"))
 }

@@ -10,8 +10,20 @@ mod enrichment;
 // A model out of the hub's cache, and one behind an endpoint.
 mod models;
 
+// A real server behind a proxy that misbehaves; batches run elsewhere.
+mod endpoint;
+
+// What no model should have to read, and what becomes of it.
+mod adversarial;
+
+// The scripted server.
+mod http;
+
 // Handles in and out.
 mod handles;
+
+// Scopes, times, budgets: what is asked, and when.
+mod asking;
 
 // Finding, answering, measuring.
 mod retrieval;
