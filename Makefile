@@ -4,6 +4,9 @@
 
 MODELS := .models
 TUNED := sh crates/models/setup/tuned.sh
+# Where tools are kept that only the tests and benchmarks need.
+FRONTLOAD_TOOLS ?= $(CURDIR)/.tools
+export FRONTLOAD_TOOLS
 
 .PHONY: demo test setup build test-setup lint ci
 
@@ -21,6 +24,7 @@ build: setup
 
 test-setup: setup
 	sh tests/setup.sh $(MODELS)
+	sh tests/peer.sh "$(FRONTLOAD_TOOLS)"
 
 # The house rules: format, lints, documentation, dependency policy, unused dependencies.
 lint: setup
