@@ -43,7 +43,7 @@ pub struct Preview {
 /// Weighs a build. `None` when it was stopped.
 ///
 /// # Errors
-/// As [`crate::build`].
+/// As [`crate::build()`].
 pub fn preview(
     dir: &IndexDir,
     options: &BuildOptions,
