@@ -25,7 +25,6 @@ pub(crate) struct Engine<'a> {
     context: LlamaContext<'a>,
     batch: LlamaBatch<'static>,
     prefixes: Prefixes,
-    last_prompt: Tokens,
     slots: Vec<Option<Slot>>,
     waiting: VecDeque<Waiting>,
 }
@@ -43,7 +42,6 @@ impl<'a> Engine<'a> {
             context,
             batch: LlamaBatch::new(BATCH_TOKENS, 1),
             prefixes: Prefixes::new(kept),
-            last_prompt: Tokens::default(),
             slots: (0..load.slots).map(|_| None).collect(),
             waiting: VecDeque::new(),
         }
@@ -144,7 +142,7 @@ impl<'a> Engine<'a> {
         let (context, batch) = (&mut self.context, &mut self.batch);
         let next = self.waiting.front().map(|next| &next.tokens);
         if !self.prefixes.fit(tokens) && self.slots.iter().all(Option::is_none) {
-            self.prefixes.set_base(tokens, next.unwrap_or(&self.last_prompt), context, batch)?;
+            self.prefixes.set_base(tokens, context, batch)?;
         }
         self.prefixes.set_document(tokens, next, context, batch)
     }
@@ -178,7 +176,6 @@ impl<'a> Engine<'a> {
             lengths: Vec::new(),
         };
         slot.begin(self.loaded);
-        self.last_prompt = tokens;
         Ok(slot)
     }
 

@@ -109,7 +109,7 @@ impl LoadedModel {
     pub fn size(&self, prompt: &Prompt) -> Option<PromptSize> {
         let tokens = self.tokenize(prompt).ok()?;
         let fits = tokens.all.len() + prompt.max_tokens as usize <= crate::process::MOST_CONTEXT as usize;
-        let own = tokens.all.len() - tokens.message_starts.last().copied().unwrap_or(0);
+        let own = tokens.all.len() - tokens.last_message();
         fits.then_some(PromptSize { prompt_tokens: tokens.all.len() as u32, own_tokens: own as u32 })
     }
 }

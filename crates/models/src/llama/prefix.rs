@@ -40,16 +40,16 @@ impl Prefixes {
         !self.base.is_empty() && tokens.all.starts_with(&self.base)
     }
 
-    /// Makes the messages that a prompt has in common with its neighbour the base.
+    /// Makes all of a prompt's messages but the last the base: never less or more, whatever else is waiting, so
+    /// that the arithmetic of an answer does not depend on when the next prompt arrives.
     pub fn set_base(
         &mut self,
         tokens: &Tokens,
-        neighbour: &Tokens,
         context: &mut LlamaContext,
         batch: &mut LlamaBatch,
     ) -> Result<(), String> {
         // The last token is always decoded by the prompt itself: its logits are needed.
-        let common = tokens.common(neighbour).min(tokens.all.len() - 1);
+        let common = tokens.last_message().min(tokens.all.len() - 1);
         let wanted = if common < SHORTEST { &[] } else { tokens.all.get(..common).unwrap_or(&[]) };
         clear(context, BASE)?;
         self.base.clear();

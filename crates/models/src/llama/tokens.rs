@@ -16,11 +16,9 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// How many leading tokens two prompts share, in whole messages: so the shared prefix, and with it the
-    /// arithmetic of every answer, does not depend on which two prompts happened to meet.
-    pub fn common(&self, other: &Self) -> usize {
-        let same = self.all.iter().zip(&other.all).take_while(|(left, right)| left == right).count();
-        self.message_starts.iter().copied().filter(|&start| start <= same).max().unwrap_or(0)
+    /// Where the last message's content starts.
+    pub fn last_message(&self) -> usize {
+        self.message_starts.last().copied().unwrap_or(0)
     }
 
     /// The tokens up to the end of the part that other prompts share, if there is one.
