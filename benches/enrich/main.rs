@@ -1,8 +1,9 @@
-//! Enrichment beside its peer and its limits, in one run: `cargo bench --bench enrich -- [CHUNKS] [ROUNDS]`.
+//! Enrichment beside its peer and its limits, in one run: `cargo bench --bench enrich -- [CHUNKS] [BLOCKS] [SLOTS]`.
 //!
 //! The same passages of the bundled corpus, the same small model and schema: ours with its line grammar, and
-//! llama-server with its JSON schema, taken in turns (ours, peer, peer, ours). Then what llama.cpp itself can do
-//! at the same lengths, and whether sharing and batching change what is said. Needs `make test-setup`.
+//! llama-server with its JSON schema. The passages are cut into blocks, and both answer every block, taken in turns
+//! (ours, peer, peer, ours, …): each block gives one ratio. Then what llama.cpp itself can do at the same lengths,
+//! and whether sharing and batching change what is said. Needs `make test-setup`.
 
 #![allow(clippy::print_stdout)]
 
@@ -29,8 +30,9 @@ use peer::{Peer, batched_bench, prefill_rate};
 /// Work of the small model, from its file's header: floating-point operations a prompt token and a written one.
 const PREFILL_GFLOP: f64 = 0.212;
 const DECODE_GFLOP: f64 = 0.269;
-/// Chunks of the slow arms.
+/// Chunks of the slow arms: one at a time, and alone and unshared.
 const SLOW_CHUNKS: usize = 8;
+const ALONE_CHUNKS: usize = 24;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -53,7 +55,8 @@ impl Run {
 
 fn main() -> Result<()> {
     let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<usize>().ok());
-    let (chunks, rounds) = (numbers.next().unwrap_or(96), numbers.next().unwrap_or(1));
+    let (chunks, blocks) = (numbers.next().unwrap_or(96), numbers.next().unwrap_or(2).max(1));
+    let slots = numbers.next().unwrap_or(8) as u32;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = std::env::var_os("FRONTLOAD_MODELS").map_or_else(|| root.join(".models"), PathBuf::from);
     let model = models.join("SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -65,13 +68,17 @@ fn main() -> Result<()> {
     let json = prompts(&passages, &schema, AnswerForm::Json);
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
-    for _ in 0..rounds {
-        ours.push(run_ours(&model, 8, true, &lines)?.0);
-        theirs.push(Peer::start(&model, 4)?.run(&json, 4, true)?);
-        theirs.push(Peer::start(&model, 4)?.run(&json, 4, true)?);
-        ours.push(run_ours(&model, 8, true, &lines)?.0);
+    let size = lines.len().div_ceil(blocks).max(1);
+    for (block, (lines, json)) in lines.chunks(size).zip(json.chunks(size)).enumerate() {
+        if block % 2 == 0 {
+            ours.push(run_ours(&model, slots, true, lines)?.0);
+        }
+        theirs.push(Peer::start(&model, 4)?.run(json, 4, true)?);
+        if block % 2 == 1 {
+            ours.push(run_ours(&model, slots, true, lines)?.0);
+        }
     }
-    for (name, runs) in [("ours, 8 slots", &ours), ("llama-server, 4 slots", &theirs)] {
+    for (name, runs) in [(format!("ours, {slots} slots"), &ours), ("llama-server, 4 slots".to_owned(), &theirs)] {
         for run in runs {
             println!(
                 "{name:<24} {:.2} chunks/s  ({:.0} prompt tokens, {:.0} decoded for one chunk, {:.0} written)",
@@ -84,32 +91,37 @@ fn main() -> Result<()> {
     }
     let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.rate() / theirs.rate()).collect();
     ratios.sort_by(f64::total_cmp);
-    let [first, .., last] = ratios.as_slice() else { return Err("no rounds".into()) };
-    println!("ours ÷ llama-server        {:.2}  (pairs {first:.2} to {last:.2})", (first + last) / 2.0);
+    let (Some(first), Some(last)) = (ratios.first(), ratios.last()) else { return Err("no passages".into()) };
+    println!("ours ÷ llama-server        {:.2}  (blocks {first:.2} to {last:.2})", median(&ratios));
 
     let slow = Peer::start(&model, 1)?.run(&json[..SLOW_CHUNKS.min(json.len())], 1, false)?;
-    let best = ours.iter().map(Run::rate).fold(0.0, f64::max);
+    let rate = ours.iter().map(|run| run.chunks).sum::<usize>() as f64 / ours.iter().map(|run| run.seconds).sum::<f64>();
     println!(
         "one at a time, nothing shared: {:.3} chunks/s on {} chunks; ours ÷ that {:.1}",
         slow.rate(),
         slow.chunks,
-        best / slow.rate()
+        rate / slow.rate()
     );
 
-    limits(&model, &ours, best)?;
-    let (alone, _) = run_ours(&model, 1, false, &lines[..SLOW_CHUNKS.min(lines.len())])?;
+    limits(&model, &ours, rate)?;
+    let (alone, _) = run_ours(&model, 1, false, &lines[..ALONE_CHUNKS.min(lines.len())])?;
     let (same, all) = agreement(&alone, &ours[0]);
     println!(
         "written alike, word by word, alone and unshared: {same} of {all} words ({:.3})",
         same as f64 / all as f64
     );
-    let (_, memory) = run_ours(&model, 8, true, &lines[..SLOW_CHUNKS.min(lines.len())])?;
+    let (_, memory) = run_ours(&model, slots, true, &lines[..SLOW_CHUNKS.min(lines.len())])?;
     println!("peak memory of the model's process: {memory} MB");
     Ok(())
 }
 
+fn median(sorted: &[f64]) -> f64 {
+    let middle = |at: usize| sorted.get(at).copied().unwrap_or(f64::NAN);
+    f64::midpoint(middle((sorted.len() - 1) / 2), middle(sorted.len() / 2))
+}
+
 /// What the library's own bench does at these lengths, and what the processor could do at most.
-fn limits(model: &Path, ours: &[Run], best: f64) -> Result<()> {
+fn limits(model: &Path, ours: &[Run], ours_rate: f64) -> Result<()> {
     let Some(run) = ours.first() else { return Ok(()) };
     let (own, written) = (run.mean(|answer| answer.prefill_tokens), run.mean(|answer| answer.answer_tokens));
     let shared = run.mean(|answer| answer.prompt_tokens) - own;
@@ -124,14 +136,14 @@ fn limits(model: &Path, ours: &[Run], best: f64) -> Result<()> {
         }
     }
     let (batch, fastest) = fastest.ok_or("llama-batched-bench said nothing")?;
-    println!("ours ÷ llama-batched-bench at its best ({batch}): {:.2}", best / fastest);
+    println!("ours ÷ llama-batched-bench at its best ({batch}): {:.2}", ours_rate / fastest);
     let rate = prefill_rate(model)?;
     let (limit, work) = (rate * PREFILL_GFLOP, own * PREFILL_GFLOP + written * DECODE_GFLOP);
     println!(
         "roofline: the library prefills {rate:.0} tokens/s on an empty context, {limit:.0} GFLOP/s; a chunk is {work:.0} \
          GFLOP without attention: {:.2} chunks/s; ours is {:.2} of that",
         limit / work,
-        best / (limit / work)
+        ours_rate / (limit / work)
     );
     Ok(())
 }
