@@ -92,9 +92,14 @@ fn a_newer_format_is_refused() {
     bench.plain_index();
     let manifest = bench.path(".frontload/generations/gen-000001/manifest.json");
     let text = fs::read_to_string(&manifest).expect("a manifest");
-    fs::write(&manifest, text.replace("\"format_version\": 1", "\"format_version\": 99")).expect("written");
-    check(&bench, &["search", "bell"], 6, &["format 99", "reads up to 1"]);
+    fs::write(&manifest, text.replace("\"format_version\": 2", "\"format_version\": 99")).expect("written");
+    check(&bench, &["search", "bell"], 6, &["format 99", "reads up to 2"]);
     check(&bench, &["verify"], 6, &["format 99"]);
+    // One that is no longer read is written anew out of the ledger.
+    fs::write(&manifest, text.replace("\"format_version\": 2", "\"format_version\": 1")).expect("written");
+    check(&bench, &["search", "bell"], 6, &["format 1", "frontload rebuild"]);
+    bench.run(&["rebuild"]).succeeded();
+    bench.run(&["search", "bell"]).succeeded();
 }
 
 #[test]
@@ -114,19 +119,19 @@ fn damage_is_found_named_and_mended_without_the_model() {
     bench.plain_index();
     bench.import(&[("letter", "mood", "missing a lost companion")]);
     assert!(bench.run(&["verify"]).succeeded().stdout.contains("generation 2"));
-    let vectors = bench.path(".frontload/generations/gen-000002/dense/vectors.f32");
+    let vectors = bench.path(".frontload/generations/gen-000002/dense/vectors-1.f32");
     let mut bytes = fs::read(&vectors).expect("vectors");
     bytes[100] ^= 1;
     fs::write(&vectors, bytes).expect("written");
     let verified = bench.run(&["verify"]).exited(6);
     assert!(
-        verified.stdout.contains("vectors.f32") && verified.stdout.contains("frontload rebuild"),
+        verified.stdout.contains("vectors-1.f32") && verified.stdout.contains("frontload rebuild"),
         "{}",
         verified.stdout
     );
     // The generation before answers, and says so.
     let found = bench.run(&["--json", "search", "bell"]).succeeded();
-    assert!(found.stderr.contains("vectors.f32") && found.json()["generation"] == 1, "{}", found.stderr);
+    assert!(found.stderr.contains("vectors-1.f32") && found.json()["generation"] == 1, "{}", found.stderr);
     bench.run(&["rebuild"]).succeeded();
     bench.run(&["verify"]).succeeded();
     assert!(bench.run(&["handles", "export"]).succeeded().stdout.contains("missing a lost companion"));

@@ -115,6 +115,24 @@ fn a_real_server_obeys_the_schema_through_a_bad_network() {
 }
 
 #[test]
+fn a_passage_that_is_never_answered_is_given_up_and_the_rest_kept() {
+    let proxy = serve(move |_, body| {
+        if body.to_string().contains("gauge shows forty pounds") {
+            return Reply::Silent(Duration::from_secs(30));
+        }
+        Reply::said("{\"time\": [], \"mood\": [\"weary\"]}")
+    });
+    let bench = Bench::new();
+    let model = format!("http://{proxy}/v1#scripted");
+    let started = Instant::now();
+    let arguments = ["--json", "--model", &model, "index", "--patience", "2", "--deadline", "3", "corpus"];
+    let built = bench.run(&arguments).exited(3).json();
+    assert!(started.elapsed() < Duration::from_secs(25), "given up after {:?}", started.elapsed());
+    let left = built["quarantined"].as_array().expect("a list");
+    assert_eq!((left.len(), &left[0]["id"]), (1, &json!("pump")), "{built}");
+}
+
+#[test]
 fn a_server_without_schemas_is_asked_without() {
     let asked = Arc::new(Mutex::new((0, 0)));
     let counts = Arc::clone(&asked);

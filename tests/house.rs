@@ -42,6 +42,7 @@ fn crates_use_only_what_they_may() {
     check("frontload-enrich", &[&native[..], &["tokio", "tantivy", "hnsw_rs"]].concat());
     check("frontload-index", &[&native[..], &["tokio", "sled", "frontload-enrich"]].concat());
     check("frontload-engine", &[&native[..], &["tokio", "frontload-models"]].concat());
+    check("frontload-corpus", &[&native[..], &["tokio", "sled", "tantivy", "frontload-index"]].concat());
     check("frontload-eval", &[&native[..], &["tokio", "frontload-engine", "tantivy"]].concat());
     check("frontload-server", &[&native[..], &["frontload-models"]].concat());
     // What the rule is about is there where it may be.

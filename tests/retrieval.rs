@@ -1,7 +1,7 @@
 //! Finding with the real embedding model, answering with the real small language model, measuring.
 
 use frontload_core::{Embedder, TextRole};
-use frontload_models::SentenceEmbedder;
+use frontload_models::{EmbedderRef, SentenceEmbedder};
 use serde_json::Value;
 
 use crate::bench::{Bench, PASSAGES, models};
@@ -27,8 +27,8 @@ fn documents(found: &Value) -> Vec<&str> {
 fn the_embedding_model_is_the_one_its_card_describes() {
     let folder = models();
     let library = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
-    let mut embedder =
-        SentenceEmbedder::open(&folder.join("all-MiniLM-L6-v2"), &folder.join(library), 1).expect("opens");
+    let named = EmbedderRef::Folder(folder.join("all-MiniLM-L6-v2"));
+    let mut embedder = SentenceEmbedder::open(&named, &folder.join(library), 1).expect("opens");
     // The sentences of the model's card and the similarities that the original implementation gives.
     let texts =
         ["That is a happy person", "That is a happy dog", "That is a very happy person", "Today is a sunny day"];
@@ -58,7 +58,7 @@ fn handles_lift_what_the_text_does_not_say() {
 #[test]
 fn fewer_hits_are_the_first_of_more() {
     let bench = handled();
-    for fusion in ["rrf", "convex"] {
+    for fusion in ["rrf", "convex", "minmax", "ceiling"] {
         let whole = bench.json(&["search", "-k", "6", "--fusion", fusion, "bread and salt"]);
         let whole = documents(&whole);
         for k in 1..whole.len() {
@@ -66,6 +66,52 @@ fn fewer_hits_are_the_first_of_more() {
             assert_eq!(documents(&part), whole[..k], "{fusion} {k}");
         }
     }
+}
+
+#[test]
+fn odd_queries_are_answered_or_refused() {
+    let bench = handled();
+    bench.run(&["search", " "]).exited(2);
+    bench.run(&["search", "-k", "0", "fog"]).exited(2);
+    bench.run(&["search", "-k", "1000000000", "fog"]).exited(2);
+    bench.run(&["search", "--lanes", "body.sparse", "fog"]).exited(2);
+    bench.run(&["search", "--lanes", "colour.dense", "fog"]).exited(2);
+    let long = "river ".repeat(20_000);
+    let marks = "a\u{301}".repeat(5_000);
+    let odd = [
+        long.as_str(),
+        &marks,
+        "\u{202e}\u{200b}\u{feff}",
+        "🐔🏳️‍🌈",
+        "\u{1f600}\u{fe0f} كلب العائلة",
+        "--",
+        "\"()[]{}^~*?:\\/ AND OR NOT",
+        "<script>alert(1)</script>",
+        &"(".repeat(50_000),
+    ];
+    for query in odd {
+        let ended = bench.run(&["--json", "search", "--", query]);
+        assert!(matches!(ended.code, Some(0 | 1)), "{:?}: {}", query.get(..40), ended.stderr);
+        assert!(ended.json()["hits"].is_array());
+    }
+    // What does not fit the embedding model is said.
+    let found = bench.run(&["--json", "search", &long]).json();
+    assert!(found["degraded"].to_string().contains("longer than the embedding model reads"), "{}", found["degraded"]);
+}
+
+#[test]
+fn a_lane_counts_what_is_said_behind_it() {
+    let bench = handled();
+    let query = "missing a lost companion, and a strong man";
+    let scores = |lanes: &str| bench.json(&["search", "--lanes", lanes, query])["hits"][0].clone();
+    let share = |hit: &Value, lane: &str| {
+        let evidence = hit["evidence"].as_array().expect("evidence").iter();
+        evidence.filter(|one| one["lane"] == lane).filter_map(|one| one["share"].as_f64()).sum::<f64>()
+    };
+    let hit = scores("mood.dense=3,body.dense=1");
+    assert_eq!(hit["document"], "letter");
+    assert!(share(&hit, "mood.dense") > 0.74, "{hit}");
+    assert!(share(&scores("mood.dense=1,body.dense=3"), "mood.dense") < 0.26);
 }
 
 #[test]

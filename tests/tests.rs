@@ -28,6 +28,15 @@ mod asking;
 // Finding, answering, measuring.
 mod retrieval;
 
+// Which passages a search is confined to.
+mod filters;
+
+// Changes to a corpus, and two generations compared.
+mod freshness;
+
+// Every form a corpus comes in.
+mod formats;
+
 // The gRPC service.
 mod service;
 

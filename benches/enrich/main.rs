@@ -1,8 +1,9 @@
-//! Enrichment beside its peer and its limits, in one run: `cargo bench --bench enrich -- [CHUNKS] [BLOCKS] [SLOTS]`.
+//! Enrichment beside its peer and its limits, in one run: `cargo bench --bench enrich -- [CHUNKS] [BLOCKS] [SLOTS] [FIRST]`.
 //!
 //! The same passages of the bundled corpus, the same small model and schema: ours with its line grammar, and
 //! llama-server with its JSON schema. The passages are cut into blocks, and both answer every block, taken in turns
-//! (ours, peer, peer, ours, …): each block gives one ratio. Then what llama.cpp itself can do at the same lengths,
+//! (ours, peer, peer, ours, …): each block gives one ratio. FIRST is the first block to take, for a machine that is idle
+//! only now and then. Then what llama.cpp itself can do at the same lengths,
 //! and whether sharing and batching change what is said. Needs `make test-setup`.
 
 #![allow(clippy::print_stdout)]
@@ -56,7 +57,7 @@ impl Run {
 fn main() -> Result<()> {
     let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<usize>().ok());
     let (chunks, blocks) = (numbers.next().unwrap_or(96), numbers.next().unwrap_or(2).max(1));
-    let slots = numbers.next().unwrap_or(8) as u32;
+    let (slots, first_block) = (numbers.next().unwrap_or(8) as u32, numbers.next().unwrap_or(0));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let models = std::env::var_os("FRONTLOAD_MODELS").map_or_else(|| root.join(".models"), PathBuf::from);
     let model = models.join("SmolLM2-135M-Instruct.Q4_1.gguf");
@@ -69,7 +70,7 @@ fn main() -> Result<()> {
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     let size = lines.len().div_ceil(blocks).max(1);
-    for (block, (lines, json)) in lines.chunks(size).zip(json.chunks(size)).enumerate() {
+    for (block, (lines, json)) in lines.chunks(size).zip(json.chunks(size)).enumerate().skip(first_block) {
         if block % 2 == 0 {
             ours.push(run_ours(&model, slots, true, lines)?.0);
         }
@@ -77,6 +78,8 @@ fn main() -> Result<()> {
         if block % 2 == 1 {
             ours.push(run_ours(&model, slots, true, lines)?.0);
         }
+        let rates = [&ours, &theirs].map(|runs| runs.last().map_or(f64::NAN, Run::rate));
+        println!("block {block}: ours {:.3} chunks/s, llama-server {:.3}: {:.2}", rates[0], rates[1], rates[0] / rates[1]);
     }
     for (name, runs) in [(format!("ours, {slots} slots"), &ours), ("llama-server, 4 slots".to_owned(), &theirs)] {
         for run in runs {
@@ -159,11 +162,9 @@ fn passages(corpus: &Path, count: usize) -> Result<Vec<Chunk>> {
             let again = if at < rows.len() { String::new() } else { format!(" Copy {}.", at / rows.len()) };
             Some(Chunk {
                 document: format!("{}-{at}", field(row, "_id")),
-                ordinal: 0,
-                span: (0, 0),
                 title: field(row, "title"),
-                headings: vec![],
                 text: field(row, "text") + &again,
+                ..Chunk::default()
             })
         })
         .collect())

@@ -1,9 +1,9 @@
 //! The command line. Every flag's default is in its help.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use frontload_core::{Fusion, Interval, Lane};
+use frontload_core::{Against, Filter, FilterError, Fusion, Interval, WeighedLane};
 use frontload_eval::Measure;
 
 #[derive(Parser)]
@@ -39,9 +39,9 @@ pub struct Global {
     /// Layers of the language model to compute on a GPU; an error where there is none [default: 0]
     #[arg(long, global = true, value_name = "LAYERS")]
     pub gpu_layers: Option<u32>,
-    /// The embedding model: a folder with model.onnx and tokenizer files
-    #[arg(long, global = true, value_name = "DIR")]
-    pub embedder: Option<PathBuf>,
+    /// The embedding model: a folder with model.onnx and tokenizer files, or fastembed:NAME
+    #[arg(long, global = true, value_name = "REF")]
+    pub embedder: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -74,6 +74,8 @@ pub enum Command {
     Schema(SchemaCommand),
     /// Show everything known about one document or chunk
     Inspect(InspectArgs),
+    /// Compare two generations: chunks, handles, and whose hits moved
+    Diff(DiffArgs),
     /// Check every file of the live index and every line of the ledger
     Verify,
     /// Say what this program would use here: processor, models, index; and what is missing
@@ -90,7 +92,7 @@ pub enum Command {
 /// What is asked about, and in which pieces.
 #[derive(Args)]
 pub struct CorpusArgs {
-    /// Files and folders: BEIR folders, .jsonl, .md, .txt
+    /// Files and folders: BEIR folders, text, Markdown, reStructuredText, HTML, PDF, CSV, JSON lines, source code
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Which handles to write [default: from frontload.toml, else handles.toml beside the corpus]
@@ -117,6 +119,9 @@ pub struct IndexArgs {
     /// Ask for so long, then publish with what there is; the same command goes on later
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     pub budget_minutes: Option<f64>,
+    /// Also build baseline lanes over text and handles together: concatenated.bm25 and concatenated.dense
+    #[arg(long)]
+    pub concatenated: bool,
     /// Lanes with at least this many distinct vectors get an HNSW graph; others are scanned
     #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
     pub graph_rows: usize,
@@ -129,6 +134,9 @@ pub struct IndexArgs {
     /// Seconds after which a request to an endpoint is given up and tried again
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub patience: u64,
+    /// Seconds after which a passage is given up at an endpoint, however often it was tried
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub deadline: u64,
 }
 
 fn minutes(text: &str) -> Result<f64, String> {
@@ -157,6 +165,26 @@ pub struct RebuildArgs {
     /// The corpus, if it has moved
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Write every file anew, rather than what changed beside the live generation's; deleted text is then gone from disk
+    #[arg(long)]
+    pub afresh: bool,
+    /// Build, or no longer build, baseline lanes over text and handles together
+    #[arg(long, value_name = "BOOL")]
+    pub concatenated: Option<bool>,
+}
+
+#[derive(Args)]
+pub struct DiffArgs {
+    /// The earlier generation's number [default: the one before the later]
+    pub before: Option<u64>,
+    /// The later generation's number [default: the live one]
+    pub after: Option<u64>,
+    /// Show whose hits moved: a BEIR queries.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    /// Hits compared for each query
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub k: u32,
 }
 
 #[derive(Args)]
@@ -171,6 +199,12 @@ pub struct SearchArgs {
     /// Only passages that tell of a time which touches these days: 1883, 1883..1890, 1883-03-12..1884-01
     #[arg(long, value_name = "DAYS")]
     pub during: Option<Interval>,
+    /// Only passages that satisfy an expression: "source = letters and meta.year >= 1900" (docs/search.md)
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<FilterArg>,
+    /// Only the best passage of each document
+    #[arg(long)]
+    pub group: bool,
     /// Show what each lane gave
     #[arg(long)]
     pub explain: bool,
@@ -182,9 +216,24 @@ pub struct SearchArgs {
     pub server: Option<String>,
 }
 
+/// A filter, and how it was written.
+#[derive(Clone)]
+pub struct FilterArg {
+    pub text: String,
+    pub filter: Filter,
+}
+
+impl FromStr for FilterArg {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Ok(Self { text: text.to_owned(), filter: text.parse()? })
+    }
+}
+
 #[derive(Args, Clone, Default)]
 pub struct LaneArgs {
-    /// "all", "plain", or lanes by name: body.bm25,time.dense
+    /// "all", "plain", or lanes by name, perhaps with a weight: body.bm25,time.dense=0.5
     #[arg(long, default_value = "all")]
     pub lanes: String,
     /// How rankings are joined [default: as the index says]
@@ -196,8 +245,12 @@ pub struct LaneArgs {
 pub enum FusionName {
     /// Reciprocal rank, k = 60
     Rrf,
-    /// Convex combination of normalised scores
+    /// Convex combination of scores, each measured against its lane's best
     Convex,
+    /// The same, measured against the lane's candidates
+    Minmax,
+    /// The same, measured against the most a query could score
+    Ceiling,
 }
 
 impl LaneArgs {
@@ -206,14 +259,16 @@ impl LaneArgs {
         Ok(match self.lanes.as_str() {
             "all" => LaneSelection::All,
             "plain" => LaneSelection::Plain,
-            names => LaneSelection::Listed(names.split(',').map(str::parse::<Lane>).collect::<Result<_, _>>()?),
+            names => LaneSelection::Listed(names.split(',').map(str::parse::<WeighedLane>).collect::<Result<_, _>>()?),
         })
     }
 
     pub fn fusion(&self) -> Option<Fusion> {
         self.fusion.map(|name| match name {
             FusionName::Rrf => Fusion::Rrf { k: 60.0 },
-            FusionName::Convex => Fusion::Convex,
+            FusionName::Convex => Fusion::Convex { against: Against::Best },
+            FusionName::Minmax => Fusion::Convex { against: Against::Candidates },
+            FusionName::Ceiling => Fusion::Convex { against: Against::Ceiling },
         })
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use frontload_engine::{Exemplar, read_exemplars};
 use frontload_index::IndexDir;
-use frontload_models::{EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
+use frontload_models::{EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
 use serde::Deserialize;
 
 use crate::args::Global;
@@ -28,7 +28,7 @@ struct File {
     index: Option<PathBuf>,
     model: Option<String>,
     gpu_layers: Option<u32>,
-    embedder: Option<PathBuf>,
+    embedder: Option<String>,
     schema: Option<PathBuf>,
     exemplars: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ pub struct Config {
     pub schema: Option<PathBuf>,
     pub model: String,
     gpu_layers: u32,
-    embedder: PathBuf,
+    embedder: EmbedderRef,
     exemplars: Option<PathBuf>,
 }
 
@@ -62,7 +62,10 @@ impl Config {
             schema: file.schema,
             model: global.model.clone().or(file.model).unwrap_or_else(default_model),
             gpu_layers: global.gpu_layers.or(file.gpu_layers).unwrap_or(0),
-            embedder: global.embedder.clone().or(file.embedder).unwrap_or_else(|| models.join(DEFAULT_EMBEDDER)),
+            embedder: match global.embedder.clone().or(file.embedder) {
+                Some(name) => name.parse()?,
+                None => EmbedderRef::Folder(models.join(DEFAULT_EMBEDDER)),
+            },
             exemplars: file.exemplars,
         })
     }

@@ -48,14 +48,17 @@ fn of_engine(error: &EngineError) -> u8 {
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Io { .. })) => IO,
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Damaged { .. })) => CORRUPT,
         EngineError::Schema(_) => CORRUPT,
-        EngineError::EmptyCorpus { .. } | EngineError::Input { .. } | EngineError::NeverBuilt(_) => USAGE,
+        EngineError::Corpus(_) | EngineError::Input { .. } | EngineError::NeverBuilt(_) => USAGE,
     }
 }
 
 fn of_index(error: &IndexError) -> u8 {
     match error {
-        IndexError::NotAnIndex(_) | IndexError::OtherEmbedder { .. } => USAGE,
-        IndexError::Newer { .. } | IndexError::Corrupt { .. } => CORRUPT,
+        IndexError::NotAnIndex(_)
+        | IndexError::NoGeneration { .. }
+        | IndexError::OtherEmbedder { .. }
+        | IndexError::UnknownInFilter { .. } => USAGE,
+        IndexError::Newer { .. } | IndexError::Older { .. } | IndexError::Corrupt { .. } => CORRUPT,
         IndexError::Locked { .. } => LOCKED,
         IndexError::Io { .. } => IO,
         IndexError::Embed(_) => MODEL,

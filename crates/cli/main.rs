@@ -59,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor => Ok(commands::doctor::run(&config)),
         Command::Init(args) => commands::init::run(&args),
         Command::Inspect(args) => commands::inspect::run(&config, &args),
+        Command::Diff(args) => commands::diff::run(&config, &args),
         Command::Verify => commands::verify::run(&config),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
         Command::LlmWorker => unreachable!("handled above"),

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use frontload_core::Handle;
+use frontload_core::{Chunk, Handle};
 use frontload_engine::{Hit, LaneEvidence};
 use serde::Serialize;
 
@@ -64,17 +64,26 @@ pub fn hit(hit: &Hit, explain: bool) {
     line(&format!("    {}", cut(&hit.chunk.text, 100)));
     if explain {
         for given in &hit.evidence {
-            let matched = given.handle.as_ref().map_or_else(String::new, |handle| format!("  {}", said(handle)));
+            let matched = given.handle.as_ref().map_or_else(String::new, |handle| {
+                let quote = quote(&hit.chunk, handle).map_or_else(String::new, |quote| format!(" from “{}”", cut(quote, 60)));
+                format!("  {}{quote}", said(handle))
+            });
             let part = &given.given;
-            let lane = part.lane.to_string();
+            let (lane, rank) = (part.lane.to_string(), part.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string()));
             line(&format!(
-                "    {dim}{lane:<16} rank {:<4} score {:<8.3} share {:.3}{dim:#}{matched}",
-                part.rank, part.score, part.share
+                "    {dim}{lane:<16} rank {rank:<4} score {:<8.3} share {:.3}{dim:#}{matched}",
+                part.score, part.share
             ));
         }
     } else if let Some((given, handle)) = best_handle(hit) {
         line(&format!("    {dim}{}{dim:#}  {}", given.given.lane, said(handle)));
     }
+}
+
+/// What a handle rests on, where that is not the handle itself.
+pub fn quote<'a>(chunk: &'a Chunk, handle: &Handle) -> Option<&'a str> {
+    let (start, end) = handle.span?;
+    chunk.text.get(start as usize..end as usize).filter(|quote| *quote != handle.text)
 }
 
 /// A handle with what stands behind it.

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, bail};
 use frontload_core::Embedder;
 use frontload_engine::{LaneSelection, SearchRequest, search};
-use frontload_eval::{Measure, Measured, Qrels, Run, Topic, measure, read_qrels, read_topics, write_run};
+use frontload_eval::{
+    Measure, Measured, Paired, Qrels, Run, Topic, measure, paired, pairs, read_qrels, read_topics, write_run,
+};
 use frontload_index::{IndexDir, Reader};
 use serde_json::json;
 
@@ -20,6 +22,8 @@ use crate::{
     print,
 };
 
+/// Of the tests of significance, so that they give the same each time.
+const SEED: u64 = 20_071_105;
 /// Documents ranked for each topic.
 const DEPTH: usize = 100;
 
@@ -165,7 +169,17 @@ fn compare(
     if config.json {
         let values: BTreeMap<&String, serde_json::Value> =
             columns.iter().map(|(name, measured)| (name, as_json(args, topics, measured))).collect();
-        print::json(&json!({"schema_version": 1, "systems": values}));
+        let differences: BTreeMap<String, serde_json::Value> = args
+            .measures
+            .0
+            .iter()
+            .map(|&measure| {
+                let of_measure = against_first(&columns, measure).into_iter();
+                let rows: BTreeMap<String, serde_json::Value> = of_measure.map(|(name, one)| (name, difference(&one))).collect();
+                (measure.to_string(), json!(rows))
+            })
+            .collect();
+        print::json(&json!({"schema_version": 1, "systems": values, "against_first": differences}));
         return Ok(ExitCode::SUCCESS);
     }
     for &measure in &args.measures.0 {
@@ -178,9 +192,35 @@ fn compare(
                 .collect();
             print::line(&format!("{name:<14}{:>7}{values}", ids.len()));
         }
+        for (name, compared) in against_first(&columns, measure) {
+            print::line(&format!("  {}", told(&name, &compared)));
+        }
         print::line("");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every system but the first, compared with it on all topics.
+fn against_first(columns: &[(String, Measured)], measure: Measure) -> Vec<(String, Paired)> {
+    let Some(((_, first), others)) = columns.split_first() else { return Vec::new() };
+    let compare = |(name, other): &(String, Measured)| {
+        (name.clone(), paired(&pairs(first, other, measure, |_| true), SEED))
+    };
+    others.iter().map(compare).collect()
+}
+
+fn told(name: &str, compared: &Paired) -> String {
+    let Paired { difference, interval: (low, high), p, topics_needed, .. } = compared;
+    let needed = match topics_needed {
+        Some(needed) if !compared.is_significant() => format!("; {needed} topics would tell"),
+        _ => String::new(),
+    };
+    format!("{name} against the first: {difference:+.3} (95% {low:+.3} to {high:+.3}), p = {p:.4}{needed}")
+}
+
+fn difference(compared: &Paired) -> serde_json::Value {
+    let Paired { topics, difference, interval, p, topics_needed } = compared;
+    json!({"topics": topics, "difference": difference, "interval": interval, "p": p, "topics_needed": topics_needed})
 }
 
 fn system(args: &EvalArgs, text: &str) -> anyhow::Result<System> {

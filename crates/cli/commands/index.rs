@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use frontload_core::{Embedder, Generator};
-use frontload_engine::{BuildOptions, SCHEMA_FILE, build};
+use frontload_engine::{BuildOptions, Rebuilding, SCHEMA_FILE, build};
 use frontload_enrich::Limits;
 use frontload_models::EndpointOptions;
 
@@ -23,9 +23,13 @@ use crate::{
 pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     let mut options = options(config, &args.corpus, !args.no_handles)?;
     options.graph_rows = args.graph_rows;
+    options.concatenated = args.concatenated;
     let asks = options.schema.as_ref().is_some_and(|(schema, _)| schema.asked().next().is_some());
-    let endpoint =
-        EndpointOptions { concurrency: usize::from(args.concurrency), patience: Duration::from_secs(args.patience) };
+    let endpoint = EndpointOptions {
+        concurrency: usize::from(args.concurrency),
+        patience: Duration::from_secs(args.patience),
+        deadline: Duration::from_secs(args.deadline),
+    };
     let mut generator = if asks { Some(config.generator_with(args.slots, endpoint)?) } else { None };
     let mut embedder = config.embedder(build_threads())?;
     let stop = interrupts()?;
@@ -53,13 +57,14 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     Ok(finish(config, &report))
 }
 
+/// Paths that mean the same from everywhere.
+fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    paths.iter().map(|path| fs::canonicalize(path).with_context(|| path.display().to_string())).collect()
+}
+
 /// What is asked about, as the flags and the settings say.
 pub fn options(config: &Config, args: &CorpusArgs, with_handles: bool) -> anyhow::Result<BuildOptions> {
-    let sources: Vec<PathBuf> = args
-        .paths
-        .iter()
-        .map(|path| fs::canonicalize(path).with_context(|| path.display().to_string()))
-        .collect::<Result<_, _>>()?;
+    let sources = absolute(&args.paths)?;
     let schema = if with_handles {
         let beside = sources.iter().map(|source| source.join(SCHEMA_FILE)).find(|path| path.is_file());
         let Some(path) = args.schema.clone().or_else(|| config.schema.clone()).or(beside) else {
@@ -78,13 +83,20 @@ pub fn options(config: &Config, args: &CorpusArgs, with_handles: bool) -> anyhow
         chunk_chars: args.chunk.0,
         retry_failed: args.retry_failed,
         graph_rows: frontload_index::DEFAULT_GRAPH_ROWS,
+        concatenated: false,
     })
 }
 
 pub fn rebuild(config: &Config, args: &RebuildArgs) -> anyhow::Result<ExitCode> {
     let mut embedder = config.embedder(build_threads())?;
     let mut progress = Progress::new(config.quiet);
+    let rebuilding = Rebuilding {
+        sources: absolute(&args.paths)?,
+        tuning: None,
+        afresh: args.afresh,
+        concatenated: args.concatenated,
+    };
     let report =
-        frontload_engine::rebuild(&config.index, &args.paths, &mut embedder, &mut |event| progress.show(event))?;
+        frontload_engine::rebuild(&config.index, &rebuilding, &mut embedder, &mut |event| progress.show(event))?;
     Ok(finish(config, &report))
 }

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod batch;
 pub mod completions;
+pub mod diff;
 pub mod doctor;
 pub mod dry_run;
 pub mod eval;

@@ -71,15 +71,36 @@ fn describe(config: &Config, report: &Report) {
     };
     let manifest = &built.manifest;
     print::line(&format!(
-        "generation {}: {} chunks of {} documents, {} handles; {} texts embedded, {} reused; {}",
+        "generation {}: {} chunks of {} documents, {} handles; {} chunks written, {} taken out; {} texts embedded, {} \
+         reused; {}",
         manifest.generation,
         manifest.chunks,
         manifest.documents,
         manifest.handles,
+        built.written,
+        built.removed,
         built.embedded,
         built.reused,
         config.index.path().display()
     ));
+    if built.in_pieces > 0 {
+        eprintln!(
+            "note: {} texts are longer than the embedding model reads: they were embedded in pieces, and count by their \
+             best one; a smaller --chunk avoids that",
+            built.in_pieces
+        );
+    }
+    if built.without_vector > 0 {
+        eprintln!("warning: {} texts have no usable vector: they are found by their words alone", built.without_vector);
+    }
+    for entry in &manifest.lanes {
+        if let Some(graph) = entry.graph.as_ref().filter(|graph| graph.recall_at_100 < 0.95) {
+            eprintln!(
+                "warning: lane {}: its graph finds {:.3} of the nearest 100; a larger --graph-rows scans instead",
+                entry.lane, graph.recall_at_100
+            );
+        }
+    }
     if manifest.handles > 0 && manifest.tuning.is_none() {
         eprintln!(
             "note: nobody measured whether these handles help; `frontload tune` weighs their lanes on judged topics"
@@ -121,6 +142,10 @@ fn as_json(report: &Report) -> serde_json::Value {
         "calls": calls,
         "embedded": built.map(|built| built.embedded),
         "reused": built.map(|built| built.reused),
+        "written": built.map(|built| built.written),
+        "removed": built.map(|built| built.removed),
+        "in_pieces": built.map(|built| built.in_pieces),
+        "without_vector": built.map(|built| built.without_vector),
         "rejected": report.rejections,
         "skipped": report.skipped.iter().map(|item| json!({"place": item.place, "reason": item.reason})).collect::<Vec<_>>(),
         "quarantined": report.quarantined.iter().map(|(id, reason)| json!({"id": id, "reason": reason})).collect::<Vec<_>>(),

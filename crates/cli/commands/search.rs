@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use frontload_core::Filter;
 use frontload_engine::{Hit, LaneSelection, SearchRequest, SearchResponse, search};
 use frontload_server::v1::{self, frontload_service_client::FrontloadServiceClient};
 use serde_json::json;
@@ -24,7 +25,8 @@ pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
         k: args.k as usize,
         lanes: args.lanes.selection()?,
         fusion: args.lanes.fusion(),
-        during: args.during,
+        filter: filter(args),
+        group: args.group,
     };
     let found = search(&reader, &mut embedder, &request)?;
     if args.compare {
@@ -38,6 +40,14 @@ pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
         found.hits.iter().for_each(|hit| print::hit(hit, args.explain));
     }
     Ok(if found.hits.is_empty() { ExitCode::from(exit::NO_HIT) } else { ExitCode::SUCCESS })
+}
+
+/// Both conditions, where both are given.
+fn filter(args: &SearchArgs) -> Option<Filter> {
+    match (args.filter.as_ref().map(|filter| filter.filter.clone()), args.during.map(Filter::During)) {
+        (Some(one), Some(other)) => Some(Filter::And(vec![one, other])),
+        (one, other) => one.or(other),
+    }
 }
 
 fn side_by_side(config: &Config, plain: &SearchResponse, all: &SearchResponse) {
@@ -86,7 +96,11 @@ pub fn hit_json(hit: &Hit) -> serde_json::Value {
         .iter()
         .map(|given| {
             let part = &given.given;
-            json!({"lane": part.lane, "rank": part.rank, "score": part.score, "share": part.share, "handle": given.handle})
+            let quote = given.handle.as_ref().and_then(|handle| print::quote(&hit.chunk, handle));
+            json!({
+                "lane": part.lane, "rank": part.rank, "score": part.score, "share": part.share,
+                "handle": given.handle, "quote": quote,
+            })
         })
         .collect();
     json!({
@@ -96,6 +110,10 @@ pub fn hit_json(hit: &Hit) -> serde_json::Value {
         "document": hit.chunk.document,
         "title": hit.chunk.title,
         "text": hit.chunk.text,
+        "source": hit.chunk.source,
+        "language": hit.chunk.language,
+        "metadata": hit.chunk.metadata,
+        "place": hit.chunk.place,
         "plain_rank": hit.plain_rank,
         "evidence": evidence,
     })
@@ -142,9 +160,10 @@ fn service_request(args: &SearchArgs) -> v1::SearchRequest {
     let fusion = match args.lanes.fusion {
         None => v1::FusionMethod::Unspecified,
         Some(FusionName::Rrf) => v1::FusionMethod::Rrf,
-        Some(FusionName::Convex) => v1::FusionMethod::Convex,
+        Some(FusionName::Convex | FusionName::Minmax | FusionName::Ceiling) => v1::FusionMethod::Convex,
     };
     let during = args.during.map_or_else(String::new, |days| days.to_string());
-    let (query, k) = (args.query.clone(), args.k);
-    v1::SearchRequest { query, k, lane_set: lane_set.into(), lanes, fusion: fusion.into(), during }
+    let (query, k, group) = (args.query.clone(), args.k, args.group);
+    let filter = args.filter.as_ref().map(|filter| filter.text.clone()).unwrap_or_default();
+    v1::SearchRequest { query, k, lane_set: lane_set.into(), lanes, fusion: fusion.into(), during, filter, group }
 }

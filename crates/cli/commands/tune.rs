@@ -1,10 +1,10 @@
 //! `frontload tune`: lane weights from judged topics, published with what they rest on.
 
-use std::process::ExitCode;
+use std::{collections::HashMap, process::ExitCode};
 
 use anyhow::Context;
 use frontload_core::{ChunkId, Tuning};
-use frontload_engine::{apply_tuning, rank_lanes};
+use frontload_engine::{Rebuilding, rank_lanes, rebuild};
 use frontload_eval::{Step, TunedTopic, read_qrels, tune};
 use serde_json::json;
 
@@ -21,14 +21,17 @@ pub fn run(config: &Config, args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let topics = judged_topics(&args.queries, &args.qrels, &qrels)?;
     let mut embedder = config.embedder(build_threads())?;
     let reader = open(&config.index)?;
-    let documents = reader.chunks().map(|chunk| Ok(chunk?.chunk.document)).collect::<anyhow::Result<Vec<String>>>()?;
+    let documents = reader
+        .ids()
+        .map(|id| Ok((id, reader.chunk(id)?.chunk.document)))
+        .collect::<anyhow::Result<HashMap<ChunkId, String>>>()?;
     let mut ranked = Vec::new();
     for topic in &topics {
         let Some(judged) = qrels.get(&topic.id) else { continue };
         let lanes = rank_lanes(&reader, &mut embedder, &topic.text).with_context(|| format!("topic {}", topic.id))?;
         ranked.push(TunedTopic { lanes, judged });
     }
-    let document = |chunk: ChunkId| documents.get(chunk.0 as usize).map_or("", String::as_str);
+    let document = |chunk: ChunkId| documents.get(&chunk).map_or("", String::as_str);
     let (tuning, steps) = tune(&ranked, reader.manifest().fusion, &document);
     describe(config, &tuning, &steps);
     if args.dry_run {
@@ -36,7 +39,8 @@ pub fn run(config: &Config, args: &TuneArgs) -> anyhow::Result<ExitCode> {
     }
     drop(reader);
     let mut progress = Progress::new(config.quiet);
-    let applied = apply_tuning(&config.index, tuning, &mut embedder, &mut |event| progress.show(event))?;
+    let rebuilding = Rebuilding { tuning: Some(tuning), ..Rebuilding::default() };
+    let applied = rebuild(&config.index, &rebuilding, &mut embedder, &mut |event| progress.show(event))?;
     let generation = applied.built.as_ref().map_or(0, |built| built.manifest.generation);
     eprintln!("published with these weights: generation {generation}");
     Ok(report::exit_code(&applied))

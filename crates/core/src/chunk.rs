@@ -1,22 +1,12 @@
-//! Documents as the corpus has them and chunks as the index has them.
+//! Chunks: the spans of documents that are enriched, indexed and found.
 //! Spans are byte offsets into the document's text and always fall on character boundaries.
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Metadata, Place};
 
-/// One item of the corpus, under the id the corpus gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Document {
-    /// The corpus's own id: a BEIR `_id`, or a path relative to the indexed folder.
-    pub id: String,
-    /// May be empty.
-    pub title: String,
-    /// The whole text.
-    pub text: String,
-}
-
-/// A chunk's ordinal in one generation. It means nothing in another generation.
+/// A chunk's number in a generation. A generation that only changes a part of the one before keeps the numbers of
+/// what stayed; one that is written afresh counts anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChunkId(pub u32);
@@ -28,7 +18,7 @@ pub struct ChunkId(pub u32);
 pub struct ChunkKey(pub Digest);
 
 /// A span of a document: the unit that is enriched, indexed and found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Chunk {
     /// The document's id.
     pub document: String,
@@ -43,6 +33,21 @@ pub struct Chunk {
     pub headings: Vec<String>,
     /// The text of the span, unchanged.
     pub text: String,
+    /// The corpus its document belongs to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Its document's language as an ISO 639 code, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// What else is known of its document.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// Where it stands in the file it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Whether it is a program's text, whose words are identifiers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub code: bool,
 }
 
 impl Chunk {
@@ -65,11 +70,9 @@ mod tests {
     fn the_key_follows_title_and_text_only() {
         let chunk = |document: &str, title: &str, text: &str| Chunk {
             document: document.into(),
-            ordinal: 0,
-            span: (0, 0),
             title: title.into(),
-            headings: vec![],
             text: text.into(),
+            ..Chunk::default()
         };
         assert_eq!(chunk("a", "t", "x").key(), chunk("b", "t", "x").key());
         assert_ne!(chunk("a", "t", "x").key(), chunk("a", "tx", "").key());

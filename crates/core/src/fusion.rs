@@ -17,10 +17,43 @@ pub enum Fusion {
         k: f32,
     },
     /// Convex combination: a lane gives `weight · normalised score`, the weights scaled to sum to 1.
-    /// Bruch, Gai and Ingber, ACM TOIS 2023. Normalisation is min-max over the lane's candidates for this
-    /// query: the best gets 1, the last 0, and so does what the lane did not find. Cosines taken as they are
-    /// lie so close together that BM25 decides alone (README, Results).
-    Convex,
+    /// Bruch, Gai and Ingber, ACM TOIS 2023.
+    Convex {
+        /// What a score is measured against.
+        #[serde(default = "Against::of_old")]
+        against: Against,
+    },
+}
+
+/// What a lane's scores are measured against before they are weighed: 0 is worth nothing, 1 all. README, Results,
+/// says what each came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Against {
+    /// The lane's own candidates for this query: its last is worth 0, its best 1. What it did not find is worth 0.
+    Candidates,
+    /// From what any chunk would score to the lane's best for this query: a score is worth the same however deep
+    /// the lane was looked along, and what another lane found can be scored here too.
+    Best,
+    /// From what any chunk would score to the most that this query could score at all: a lane that found nothing
+    /// good does not speak as loudly as one that did.
+    Ceiling,
+}
+
+impl Against {
+    /// What manifests mean that do not say.
+    fn of_old() -> Self {
+        Self::Candidates
+    }
+}
+
+/// What scores of a lane mean for one query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// What any chunk would score: 0 for BM25, the query's mean similarity to the lane for vectors.
+    pub floor: f32,
+    /// The most that a chunk could score.
+    pub ceiling: f32,
 }
 
 /// One lane's ranking on its way into fusion.
@@ -32,6 +65,10 @@ pub struct LaneRanking {
     pub weight: f32,
     /// Its hits, best first.
     pub hits: Vec<Scored>,
+    /// Exact scores of chunks that other lanes found and this one ranks behind its last hit.
+    pub behind: Vec<Scored>,
+    /// What its scores are measured against.
+    pub scale: Scale,
 }
 
 /// What one lane gave to one fused hit.
@@ -39,8 +76,8 @@ pub struct LaneRanking {
 pub struct Contribution {
     /// Which lane.
     pub lane: Lane,
-    /// The chunk's rank in that lane, from 1.
-    pub rank: u32,
+    /// The chunk's rank in that lane, from 1; `None` when it comes behind the last that was looked at.
+    pub rank: Option<u32>,
     /// The lane's own score.
     pub score: f32,
     /// Its share of the fused score; a hit's shares sum to its score.
@@ -63,26 +100,16 @@ pub struct Fused {
 /// Joins the lanes' rankings, best first; equal scores fall by chunk id. An empty lane, or one of weight
 /// 0, contributes nothing.
 pub fn fuse(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Fused> {
-    let live = || lanes.iter().filter(|lane| lane.weight > 0.0 && !lane.hits.is_empty());
-    let scale = match fusion {
-        Fusion::Rrf { .. } => 1.0,
-        Fusion::Convex => live().map(|lane| lane.weight).sum(),
-    };
+    let scale = total_weight(lanes, fusion);
     let mut fused: HashMap<ChunkId, Fused> = HashMap::new();
-    for lane in live() {
-        for ((at, hit), part) in lane.hits.iter().enumerate().zip(parts(&lane.hits, fusion)) {
-            let rank = at as u32 + 1;
-            let share = lane.weight / scale * part;
+    for lane in lanes.iter().filter(|lane| lane.speaks()) {
+        for Part { rank, hit, worth } in lane.parts(fusion) {
+            let share = lane.weight / scale * worth;
             let entry =
                 fused.entry(hit.chunk).or_insert_with(|| Fused { chunk: hit.chunk, score: 0.0, contributions: vec![] });
             entry.score += share;
-            entry.contributions.push(Contribution {
-                lane: lane.lane.clone(),
-                rank,
-                score: hit.score,
-                share,
-                item: hit.item,
-            });
+            let (lane, score, item) = (lane.lane.clone(), hit.score, hit.item);
+            entry.contributions.push(Contribution { lane, rank, score, share, item });
         }
     }
     let mut fused: Vec<Fused> = fused.into_values().collect();
@@ -91,16 +118,65 @@ pub fn fuse(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Fused> {
     fused
 }
 
-/// What each hit of a lane is worth before weights: the one place where ranks and scores become comparable.
-pub fn parts(hits: &[Scored], fusion: Fusion) -> Vec<f32> {
+/// What the lanes' weights are divided by.
+pub fn total_weight(lanes: &[LaneRanking], fusion: Fusion) -> f32 {
     match fusion {
-        Fusion::Rrf { k } => (1..=hits.len()).map(|rank| 1.0 / (k + rank as f32)).collect(),
-        Fusion::Convex => {
-            let scores = || hits.iter().map(|hit| hit.score);
-            let (least, best) = (scores().fold(f32::INFINITY, f32::min), scores().fold(f32::NEG_INFINITY, f32::max));
-            let range = best - least;
-            scores().map(|score| if range > 0.0 { (score - least) / range } else { 1.0 }).collect()
+        Fusion::Rrf { .. } => 1.0,
+        Fusion::Convex { .. } => lanes.iter().filter(|lane| lane.speaks()).map(|lane| lane.weight).sum(),
+    }
+}
+
+/// What one hit of a lane is worth before weights: the one place where ranks and scores become comparable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// From 1; `None` behind the last hit.
+    pub rank: Option<u32>,
+    /// The hit.
+    pub hit: Scored,
+    /// From 0 to 1.
+    pub worth: f32,
+}
+
+impl LaneRanking {
+    /// Whether the lane has anything to say.
+    pub fn speaks(&self) -> bool {
+        self.weight > 0.0 && !self.hits.is_empty()
+    }
+
+    /// What every hit is worth. Scores from behind count only where they are comparable.
+    pub fn parts(&self, fusion: Fusion) -> Vec<Part> {
+        let ranked = self.hits.iter().zip(1..).map(|(&hit, rank)| Part {
+            rank: Some(rank),
+            hit,
+            worth: match fusion {
+                Fusion::Rrf { k } => 1.0 / (k + rank as f32),
+                Fusion::Convex { against } => self.worth(hit.score, against),
+            },
+        });
+        let behind = self.behind.iter().filter_map(|&hit| match fusion {
+            Fusion::Rrf { .. } | Fusion::Convex { against: Against::Candidates } => None,
+            Fusion::Convex { against } => Some(Part { rank: None, hit, worth: self.worth(hit.score, against) }),
+        });
+        ranked.chain(behind).collect()
+    }
+
+    /// The most that a chunk the lane did not list can be worth.
+    pub fn worth_behind(&self, fusion: Fusion) -> f32 {
+        match (fusion, self.hits.last()) {
+            (Fusion::Rrf { .. } | Fusion::Convex { against: Against::Candidates }, _) | (_, None) => 0.0,
+            (Fusion::Convex { against }, Some(last)) => self.worth(last.score, against),
         }
+    }
+
+    fn worth(&self, score: f32, against: Against) -> f32 {
+        let best = self.hits.first().map_or(score, |hit| hit.score);
+        let (low, high) = match against {
+            Against::Candidates => (self.hits.last().map_or(score, |hit| hit.score), best),
+            Against::Best => (self.scale.floor.min(best), best),
+            Against::Ceiling => (self.scale.floor.min(best), self.scale.ceiling.max(best)),
+        };
+        let range = high - low;
+        if range > 0.0 { ((score - low) / range).clamp(0.0, 1.0) } else { 1.0 }
     }
 }
 
@@ -108,9 +184,12 @@ pub fn parts(hits: &[Scored], fusion: Fusion) -> Vec<f32> {
 mod tests {
     use super::*;
 
+    const CANDIDATES: Fusion = Fusion::Convex { against: Against::Candidates };
+
     fn lane(name: &str, weight: f32, hits: &[(u32, f32)]) -> LaneRanking {
         let hits = hits.iter().map(|&(chunk, score)| Scored { chunk: ChunkId(chunk), score, item: None }).collect();
-        LaneRanking { lane: name.parse().expect("a lane"), weight, hits }
+        let scale = Scale { floor: 0.0, ceiling: 10.0 };
+        LaneRanking { lane: name.parse().expect("a lane"), weight, hits, behind: vec![], scale }
     }
 
     fn check(lanes: &[LaneRanking], fusion: Fusion, expected: &[(u32, f32)]) {
@@ -135,12 +214,12 @@ mod tests {
         let words = lane("body.bm25", 1.0, &[(1, 8.0), (2, 5.0), (3, 2.0)]);
         let vectors = lane("body.dense", 3.0, &[(2, 0.6), (1, 0.5), (4, -0.4)]);
         let (one, two) = (0.25 + 0.75 * 0.9, 0.25 * 0.5 + 0.75);
-        check(&[words, vectors], Fusion::Convex, &[(1, one), (2, two), (3, 0.0), (4, 0.0)]);
+        check(&[words, vectors], CANDIDATES, &[(1, one), (2, two), (3, 0.0), (4, 0.0)]);
     }
 
     #[test]
     fn equal_scores_are_worth_all() {
-        check(&[lane("body.bm25", 2.0, &[(1, 3.0), (2, 3.0)])], Fusion::Convex, &[(1, 1.0), (2, 1.0)]);
+        check(&[lane("body.bm25", 2.0, &[(1, 3.0), (2, 3.0)])], CANDIDATES, &[(1, 1.0), (2, 1.0)]);
     }
 
     #[test]
@@ -148,7 +227,7 @@ mod tests {
         let alone = [lane("body.bm25", 1.0, &[(1, 2.0)])];
         let beside =
             [lane("body.bm25", 1.0, &[(1, 2.0)]), lane("a.dense", 1.0, &[]), lane("b.dense", 0.0, &[(9, 1.0)])];
-        for fusion in [Fusion::Convex, Fusion::Rrf { k: 60.0 }] {
+        for fusion in [CANDIDATES, Fusion::Rrf { k: 60.0 }] {
             assert_eq!(fuse(&alone, fusion), fuse(&beside, fusion));
         }
     }
@@ -158,5 +237,33 @@ mod tests {
         let lanes = [lane("body.bm25", 1.0, &[(9, 1.0)]), lane("body.dense", 1.0, &[(4, 1.0)])];
         let order: Vec<u32> = fuse(&lanes, Fusion::Rrf { k: 60.0 }).iter().map(|hit| hit.chunk.0).collect();
         assert_eq!(order, [4, 9]);
+    }
+
+    #[test]
+    fn scores_from_behind_count_where_they_are_comparable() {
+        let words = lane("body.bm25", 1.0, &[(1, 8.0), (2, 4.0)]);
+        let mut vectors = lane("body.dense", 1.0, &[(3, 0.9)]);
+        vectors.scale = Scale { floor: 0.1, ceiling: 1.0 };
+        vectors.behind = vec![Scored { chunk: ChunkId(1), score: 0.5, item: None }];
+        let lanes = [words, vectors];
+        let best = Fusion::Convex { against: Against::Best };
+        check(&lanes, best, &[(1, 0.5 + 0.5 * 0.5), (3, 0.5), (2, 0.25)]);
+        let ceiling = Fusion::Convex { against: Against::Ceiling };
+        check(&lanes, ceiling, &[(1, 0.4 + 0.5 * 0.4 / 0.9), (3, 0.5 * 0.8 / 0.9), (2, 0.2)]);
+        check(&lanes, CANDIDATES, &[(1, 0.5), (3, 0.5), (2, 0.0)]);
+        let ranks: Vec<_> = fuse(&lanes, best)[0].contributions.iter().map(|given| given.rank).collect();
+        assert_eq!(ranks, [Some(1), None]);
+    }
+
+    #[test]
+    fn nothing_behind_is_worth_more_than_the_last() {
+        let words = lane("body.bm25", 1.0, &[(1, 8.0), (2, 4.0)]);
+        let check = |fusion: Fusion, expected: f32| {
+            assert!((words.worth_behind(fusion) - expected).abs() < 1e-6, "{fusion:?}");
+        };
+        check(CANDIDATES, 0.0);
+        check(Fusion::Convex { against: Against::Best }, 0.5);
+        check(Fusion::Convex { against: Against::Ceiling }, 0.4);
+        check(Fusion::Rrf { k: 60.0 }, 0.0);
     }
 }

@@ -5,6 +5,8 @@
 
 mod chunk;
 mod digest;
+mod document;
+mod filter;
 pub mod fold;
 pub mod fusion;
 mod handle;
@@ -14,17 +16,19 @@ mod model;
 mod schema;
 mod tuning;
 
-pub use chunk::{Chunk, ChunkId, ChunkKey, Document};
+pub use chunk::{Chunk, ChunkId, ChunkKey};
 pub use digest::Digest;
-pub use fusion::{Contribution, Fused, Fusion, LaneRanking};
+pub use document::{Anchor, Document, Form, MetaValue, Metadata, Origin, Place, Unit};
+pub use filter::{Comparison, Filter, FilterError, Operand, Subject};
+pub use fusion::{Against, Contribution, Fused, Fusion, LaneRanking, Part, Scale};
 pub use handle::{Evidence, Handle, Reason, Rejected, Source};
 pub use interval::{Interval, IntervalError};
-pub use lane::{Field, Lane, LaneError, Method};
+pub use lane::{Field, Lane, LaneError, Method, WeighedLane};
 pub use model::{
     AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
     Message, Prompt, PromptSize, Role, TextRole,
 };
-pub use schema::{Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
+pub use schema::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 pub use tuning::Tuning;
 
 /// A score attached to a chunk by one lane; higher is better, comparable only inside that lane.

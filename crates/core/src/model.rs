@@ -162,8 +162,10 @@ pub trait Generator {
     /// When the model cannot be loaded.
     fn measure(
         &mut self,
-        prompts: &mut dyn Iterator<Item = Prompt>,
-    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError>;
+        _prompts: &mut dyn Iterator<Item = Prompt>,
+    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError> {
+        Ok(None)
+    }
 
     /// Draws prompts while it has room for them and reports each answer as it comes, in any order.
     ///
@@ -178,13 +180,15 @@ pub trait Generator {
     ) -> Result<(), GeneratorError>;
 }
 
-/// What a text is for: some embedding models want to be told.
+/// What a text is for: some embedding models want to be told, in words before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TextRole {
+pub enum TextRole<'a> {
     /// To be found.
     Passage,
     /// To find with.
     Query,
+    /// To be found: a handle of this kind.
+    Handle(&'a str),
 }
 
 /// An embedding failed.
@@ -200,8 +204,15 @@ pub trait Embedder {
     /// The length of every vector.
     fn dimension(&self) -> usize;
 
+    /// What is put before a text of this role; shown in the manifest.
+    fn prefix(&self, role: TextRole) -> &str;
+
+    /// Cuts a text where it is longer than the model reads: every piece fits. A text that fits is one piece.
+    fn pieces<'t>(&self, text: &'t str, role: TextRole) -> Vec<&'t str>;
+
     /// One vector a text, in order, each of [`dimension`](Self::dimension) and of length 1
-    /// (or all zero when the text has no content, which callers must not index).
+    /// (or all zero when the text has no content, which callers must not index). What is longer than the model
+    /// reads is cut off: see [`pieces`](Self::pieces).
     ///
     /// # Errors
     /// When the model fails to run.

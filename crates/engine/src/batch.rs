@@ -10,6 +10,7 @@ use std::{
 };
 
 use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema};
+use frontload_corpus::{chunk_all, read_corpus};
 use frontload_enrich::{Job, Record, SettledAnswer};
 use frontload_index::IndexDir;
 use serde::Deserialize;
@@ -17,8 +18,6 @@ use serde::Deserialize;
 use crate::{
     EngineError,
     build::BuildOptions,
-    chunking::chunk_all,
-    corpus::read_corpus,
     input,
     workshop::{Workshop, healed},
 };

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use frontload_core::{Embedder, Generator, Schema, Tuning};
+use frontload_corpus::{Corpus, Skipped, chunk_all, read_corpus};
 use frontload_enrich::{Ending, Job, Limits, Outcome, Progress, Rejections, Settings, enrich};
 use frontload_index::{Built, IndexDir};
 
 use crate::{
     EngineError,
-    chunking::chunk_all,
-    corpus::{Corpus, Skipped, read_corpus},
     publish::publish,
     workshop::{Workshop, healed},
 };
@@ -27,6 +26,8 @@ pub struct BuildOptions {
     pub retry_failed: bool,
     /// Lanes with at least this many vectors get a graph.
     pub graph_rows: usize,
+    /// Whether the baseline lanes over text and handles together are built.
+    pub concatenated: bool,
 }
 
 /// How far a build has come.
@@ -125,6 +126,7 @@ fn build_once(
         chunk_chars: options.chunk_chars,
         graph_rows: Some(options.graph_rows),
         tuning: None,
+        concatenated: options.concatenated,
     };
     let before = shop.state.settings(&shop.ledger)?;
     // Weights were measured on one model's handles of one schema, and hold for no other.
@@ -146,8 +148,21 @@ fn build_once(
     };
     match outcome {
         Some(ended) if ended.ending == Ending::Interrupted => Ok(Report::interrupted(ended, corpus, &shop)),
-        _ => publish(dir, shop, (corpus, chunks), (&settings, outcome), embedder, report),
+        _ => publish(dir, shop, (corpus, chunks), (&settings, outcome, false), embedder, report),
     }
+}
+
+/// How a generation is built again.
+#[derive(Debug, Clone, Default)]
+pub struct Rebuilding {
+    /// The corpus, if it has moved; absolute paths.
+    pub sources: Vec<PathBuf>,
+    /// Measured weights; later builds keep them while schema and model stay.
+    pub tuning: Option<Tuning>,
+    /// Whether every file is written anew, rather than what changed beside the live generation's.
+    pub afresh: bool,
+    /// Whether to build the baseline lanes over text and handles together, from now on.
+    pub concatenated: Option<bool>,
 }
 
 /// Builds the next generation from the corpus and the ledger alone, without a model.
@@ -156,30 +171,7 @@ fn build_once(
 /// As [`build`]; also when nothing was ever built here.
 pub fn rebuild(
     dir: &IndexDir,
-    sources: &[PathBuf],
-    embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
-) -> Result<Report, EngineError> {
-    rebuild_with(dir, sources, None, embedder, report)
-}
-
-/// Publishes a generation with measured weights; later builds keep them while schema and model stay.
-///
-/// # Errors
-/// As [`rebuild`].
-pub fn apply_tuning(
-    dir: &IndexDir,
-    tuning: Tuning,
-    embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
-) -> Result<Report, EngineError> {
-    rebuild_with(dir, &[], Some(&tuning), embedder, report)
-}
-
-fn rebuild_with(
-    dir: &IndexDir,
-    sources: &[PathBuf],
-    tuning: Option<&Tuning>,
+    rebuilding: &Rebuilding,
     embedder: &mut dyn Embedder,
     report: &mut dyn FnMut(Event),
 ) -> Result<Report, EngineError> {
@@ -189,13 +181,14 @@ fn rebuild_with(
     healed(dir, &mut || {
         let shop = Workshop::open(dir)?;
         let mut settings = shop.settings(dir)?;
-        settings.tuning = tuning.cloned().or(settings.tuning);
-        if !sources.is_empty() {
-            settings.sources = sources.to_vec();
+        settings.tuning = rebuilding.tuning.clone().or(settings.tuning);
+        settings.concatenated = rebuilding.concatenated.unwrap_or(settings.concatenated);
+        if !rebuilding.sources.is_empty() {
+            settings.sources.clone_from(&rebuilding.sources);
         }
         let corpus = read_corpus(&settings.sources)?;
         let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
         report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
-        publish(dir, shop, (corpus, chunks), (&settings, None), embedder, report)
+        publish(dir, shop, (corpus, chunks), (&settings, None, rebuilding.afresh), embedder, report)
     })
 }

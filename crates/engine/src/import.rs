@@ -6,16 +6,15 @@ use std::{
     path::Path,
 };
 
-use frontload_core::{Chunk, Embedder, Evidence, Schema};
+use frontload_core::{Chunk, Embedder, Evidence, Field, Schema};
+use frontload_corpus::{chunk_all, read_corpus};
 use frontload_enrich::{Imported, Record};
 use frontload_index::{IndexDir, Reader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     EngineError, Event, Report,
-    build::rebuild,
-    chunking::chunk_all,
-    corpus::read_corpus,
+    build::{Rebuilding, rebuild},
     input,
     workshop::{Workshop, healed},
 };
@@ -61,7 +60,7 @@ pub fn import_handles(
         return Err(EngineError::NeverBuilt(dir.path().to_owned()));
     }
     let unknown = healed(dir, &mut || take(dir, &rows))?;
-    let report = rebuild(dir, &[], embedder, report)?;
+    let report = rebuild(dir, &Rebuilding::default(), embedder, report)?;
     Ok(ImportReport { rows: rows.len() - unknown.len(), unknown, report })
 }
 
@@ -128,8 +127,8 @@ fn read_rows(file: &Path) -> Result<Vec<ExportRow>, EngineError> {
         let row: ExportRow = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         let named = row.kind.starts_with(|letter: char| letter.is_ascii_lowercase())
             && row.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if !named || row.kind == "body" || row.kind.len() > 32 {
-            return Err(wrong(format!("{:?} is not a kind's name ([a-z][a-z0-9_]*, not body)", row.kind)));
+        if !named || Field::is_reserved(&row.kind) || row.kind.len() > 32 {
+            return Err(wrong(format!("{:?} is not a kind's name ([a-z][a-z0-9_]*, not body, title or concatenated)", row.kind)));
         }
         rows.push(row);
     }

@@ -4,8 +4,8 @@
 mod answer;
 mod batch;
 mod build;
-mod chunking;
-mod corpus;
+mod complete;
+mod diff;
 mod import;
 mod preview;
 mod publish;
@@ -16,8 +16,9 @@ mod workshop;
 
 pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
 pub use batch::{BatchReport, Elsewhere, export_prompts, import_completions};
-pub use build::{BuildOptions, Event, Report, apply_tuning, build, rebuild};
-pub use corpus::{Corpus, SCHEMA_FILE, Skipped, read_corpus};
+pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
+pub use diff::{Difference, HandleChange, Moved, diff, moved};
+pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
 pub use publish::default_weight;
@@ -42,16 +43,9 @@ pub enum EngineError {
     /// The schema stored in the ledger.
     #[error("the schema kept in the ledger is not valid: {0}")]
     Schema(#[from] frontload_core::SchemaError),
-    /// A corpus without a single document.
-    #[error("{paths}: no documents (read {formats}); {skipped} items were skipped")]
-    EmptyCorpus {
-        /// What was given.
-        paths: String,
-        /// What is read.
-        formats: &'static str,
-        /// How many items were there but unusable.
-        skipped: usize,
-    },
+    /// The corpus.
+    #[error(transparent)]
+    Corpus(#[from] frontload_corpus::CorpusError),
     /// A file a person gave cannot be used.
     #[error("{path}{}: {problem}", line.map_or_else(String::new, |line| format!(", line {line}")))]
     Input {

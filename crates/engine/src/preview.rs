@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 
 use frontload_core::{Generator, Schema};
+use frontload_corpus::{Skipped, chunk_all, read_corpus};
 use frontload_enrich::{Collected, Estimate, Job, Limits, Range, collect, estimate};
 use frontload_index::IndexDir;
 
 use crate::{
     EngineError,
     build::{BuildOptions, Event},
-    chunking::chunk_all,
-    corpus::{Skipped, read_corpus},
     workshop::{Workshop, healed},
 };
 

@@ -1,28 +1,31 @@
 //! One query: every lane is looked along, the rankings are fused, and every hit says why it came.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use frontload_core::{
-    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Fused, Fusion, Handle, Interval, Lane, LaneRanking,
-    Method, TextRole, fusion,
+    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane, LaneRanking,
+    Method, TextRole, WeighedLane, fusion,
 };
-use frontload_index::{IndexError, IndexedChunk, Reader};
+use frontload_index::{Among, IndexError, IndexedChunk, LaneQuery, Reader};
 
-use crate::EngineError;
+use crate::{EngineError, complete::complete};
 
-/// Hits taken from each lane: deep enough that what only fusion brings up is in it.
-const DEPTH: usize = 200;
+/// Hits taken from each lane, whatever is wanted of them: the first k hits are always the first of k + 1.
+pub(crate) const DEPTH: usize = 200;
 
 /// Which lanes are looked along.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum LaneSelection {
     /// All that the generation has, with their weights.
     #[default]
     All,
-    /// The body's two alone.
+    /// Those over what the corpus says itself alone.
     Plain,
-    /// These.
-    Listed(Vec<Lane>),
+    /// These, some perhaps with a weight of their own.
+    Listed(Vec<WeighedLane>),
 }
 
 /// A query.
@@ -36,14 +39,17 @@ pub struct SearchRequest {
     pub lanes: LaneSelection,
     /// How rankings are joined; the generation's own way when `None`.
     pub fusion: Option<Fusion>,
-    /// Only chunks with a handle of a time that touches these days.
-    pub during: Option<Interval>,
+    /// Only chunks it lets through.
+    pub filter: Option<Filter>,
+    /// Only the best chunk of each document.
+    pub group: bool,
 }
 
 impl SearchRequest {
-    /// All lanes, the generation's fusion.
+    /// All lanes, the generation's fusion, no filter.
     pub fn new(query: impl Into<String>, k: usize) -> Self {
-        Self { query: query.into(), k, lanes: LaneSelection::All, fusion: None, during: None }
+        let lanes = LaneSelection::All;
+        Self { query: query.into(), k, lanes, fusion: None, filter: None, group: false }
     }
 }
 
@@ -89,52 +95,88 @@ pub struct SearchResponse {
 /// Answers one query from one generation.
 ///
 /// # Errors
-/// When a listed lane is not in the generation, the embedding model is another one, or the generation breaks
-/// under our hands. A query that cannot be embedded is answered from the word lanes, and says so.
+/// When a listed lane is not in the generation, the filter names what is not in it, the embedding model is another
+/// one, or the generation breaks under our hands. A query that cannot be embedded is answered from the word lanes,
+/// and says so.
 pub fn search(
     reader: &Reader,
     embedder: &mut dyn Embedder,
     request: &SearchRequest,
 ) -> Result<SearchResponse, EngineError> {
     let started = Instant::now();
+    if request.query.trim().is_empty() {
+        return Err(crate::input(std::path::Path::new("query"), None, "it is empty"));
+    }
     let mut lanes = chosen_lanes(reader, &request.lanes)?;
     // The plain lanes are looked along whatever was asked, to say where a hit would stand without handles.
-    for lane in Lane::plain() {
-        if lanes.iter().all(|(chosen, _)| *chosen != lane) {
-            lanes.push((lane, 0.0));
+    for entry in &reader.manifest().lanes {
+        if entry.lane.is_plain() && lanes.iter().all(|(chosen, _)| *chosen != entry.lane) {
+            lanes.push((entry.lane.clone(), 0.0));
         }
     }
-    let Looked { rankings, embed_ms, degraded } = look(reader, embedder, (&request.query, request.during), lanes)?;
+    let Looked { query, mut rankings, embed_ms, degraded } =
+        look(reader, embedder, (&request.query, request.filter.as_ref()), lanes)?;
     let manifest = reader.manifest();
     let how = request.fusion.unwrap_or(manifest.fusion);
-    let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
-    let plain: Vec<LaneRanking> = plain.map(|ranking| LaneRanking { weight: 1.0, ..ranking }).collect();
-    let plain_ranks: HashMap<ChunkId, usize> =
-        fusion::fuse(&plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect();
+    let plain_ranks = plain_ranks(reader, &query, &rankings, how)?;
+    // Which documents come first is only known when all candidates are.
+    let wanted = if request.group { usize::MAX } else { request.k };
+    complete(reader, &query, &mut rankings, how, wanted)?;
+    let mut documents = HashSet::new();
     let mut hits = Vec::new();
-    for (at, fused) in fusion::fuse(&rankings, how).into_iter().take(request.k).enumerate() {
+    for fused in fusion::fuse(&rankings, how) {
+        if hits.len() == request.k {
+            break;
+        }
+        let indexed = reader.chunk(fused.chunk)?;
+        if request.group && !documents.insert(indexed.chunk.document.clone()) {
+            continue;
+        }
         let plain_rank = plain_ranks.get(&fused.chunk).copied();
-        hits.push(explain(reader, &request.query, fused, (at + 1, plain_rank))?);
+        hits.push(explain(reader, &query, (fused, indexed), (hits.len() + 1, plain_rank)));
     }
     let total_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(SearchResponse { hits, degraded, generation: manifest.generation, embed_ms, total_ms })
 }
 
-/// Every lane's ranking for a query, those of weight 0 too: what tuning chooses from.
+/// Where every candidate would stand by the plain lanes alone.
+fn plain_ranks(
+    reader: &Reader,
+    query: &LaneQuery,
+    rankings: &[LaneRanking],
+    how: Fusion,
+) -> Result<HashMap<ChunkId, usize>, EngineError> {
+    let weight = |lane: &Lane| reader.manifest().lanes.iter().find(|entry| entry.lane == *lane).map(|entry| entry.weight);
+    let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
+    let mut plain: Vec<LaneRanking> = plain
+        .map(|ranking| LaneRanking { weight: weight(&ranking.lane).unwrap_or(1.0), ..ranking })
+        .collect();
+    complete(reader, query, &mut plain, how, usize::MAX)?;
+    Ok(fusion::fuse(&plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect())
+}
+
+/// Every lane's ranking for a query, those of weight 0 too, each with its score for every candidate: what tuning
+/// chooses from.
 ///
 /// # Errors
 /// As [`search`]; also when the query cannot be embedded.
 pub fn rank_lanes(reader: &Reader, embedder: &mut dyn Embedder, query: &str) -> Result<Vec<LaneRanking>, EngineError> {
-    let lanes = reader.manifest().lanes.iter().map(|entry| (entry.lane.clone(), entry.weight)).collect();
-    let looked = look(reader, embedder, (query, None), lanes)?;
-    match looked.degraded.into_iter().next() {
-        Some(missing) => Err(IndexError::Embed(EmbedError(missing)).into()),
-        None => Ok(looked.rankings),
+    let entries = reader.manifest().lanes.iter().filter(|entry| entry.lane.field != Field::Concatenated);
+    let lanes = entries.map(|entry| (entry.lane.clone(), entry.weight)).collect();
+    let mut looked = look(reader, embedder, (query, None), lanes)?;
+    if let Some(missing) = looked.degraded.into_iter().next() {
+        return Err(IndexError::Embed(EmbedError(missing)).into());
     }
+    let weights: Vec<f32> = looked.rankings.iter().map(|ranking| ranking.weight).collect();
+    looked.rankings.iter_mut().for_each(|ranking| ranking.weight = 1.0);
+    complete(reader, &looked.query, &mut looked.rankings, reader.manifest().fusion, usize::MAX)?;
+    looked.rankings.iter_mut().zip(weights).for_each(|(ranking, weight)| ranking.weight = weight);
+    Ok(looked.rankings)
 }
 
 /// What looking along some lanes gave.
 struct Looked {
+    query: LaneQuery,
     rankings: Vec<LaneRanking>,
     embed_ms: f64,
     degraded: Vec<String>,
@@ -143,34 +185,37 @@ struct Looked {
 fn look(
     reader: &Reader,
     embedder: &mut dyn Embedder,
-    (query, during): (&str, Option<Interval>),
+    (query, filter): (&str, Option<&Filter>),
     lanes: Vec<(Lane, f32)>,
 ) -> Result<Looked, EngineError> {
     if reader.manifest().embedder != embedder.fingerprint() {
         let (index, given) = (reader.manifest().embedder.clone(), embedder.fingerprint().to_owned());
         return Err(IndexError::OtherEmbedder { index, given }.into());
     }
+    // A filter that cannot be is refused before anything is spent on it.
+    let among: Option<Among> = filter.map(|filter| reader.among(filter)).transpose()?;
     let mut degraded = Vec::new();
     let embedding = Instant::now();
     let wants_vector = lanes.iter().any(|(lane, _)| lane.method == Method::Dense);
     let vector = if wants_vector { query_vector(embedder, query, &mut degraded) } else { Vec::new() };
     let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
-    let among = during.map(|days| reader.during(days)).transpose()?;
+    let query = reader.prepare(query, vector);
     let mut rankings = Vec::new();
     for (lane, weight) in lanes {
-        let hits = if lane.method == Method::Dense && vector.iter().all(|&value| value == 0.0) {
-            Vec::new()
-        } else {
-            reader.search(&lane, (query, &vector), (DEPTH, among.as_ref()))?
-        };
-        rankings.push(LaneRanking { lane, weight, hits });
+        let (hits, scale) = reader.search(&lane, &query, (DEPTH, among.as_ref()))?;
+        rankings.push(LaneRanking { lane, weight, hits, behind: Vec::new(), scale });
     }
-    Ok(Looked { rankings, embed_ms, degraded })
+    Ok(Looked { query, rankings, embed_ms, degraded })
 }
 
 /// The query's vector; without one the dense lanes stay silent and the response says so.
 fn query_vector(embedder: &mut dyn Embedder, query: &str, degraded: &mut Vec<String>) -> Vec<f32> {
-    match embedder.embed(&[query], TextRole::Query) {
+    let pieces = embedder.pieces(query, TextRole::Query);
+    let (first, cut) = (pieces.first().copied().unwrap_or(query), pieces.len() > 1);
+    if cut {
+        degraded.push("the end of the query in the dense lanes: it is longer than the embedding model reads".to_owned());
+    }
+    match embedder.embed(&[first], TextRole::Query) {
         Ok(vectors) => vectors.into_iter().next().unwrap_or_default(),
         Err(error) => {
             degraded.push(format!("dense lanes: {error}"));
@@ -184,17 +229,17 @@ fn chosen_lanes(reader: &Reader, selection: &LaneSelection) -> Result<Vec<(Lane,
     let all = || entries.iter().map(|entry| (entry.lane.clone(), entry.weight));
     match selection {
         LaneSelection::All => Ok(all().filter(|(_, weight)| *weight > 0.0).collect()),
-        LaneSelection::Plain => Ok(all().filter(|(lane, _)| lane.is_plain()).collect()),
+        LaneSelection::Plain => Ok(all().filter(|(lane, weight)| lane.is_plain() && *weight > 0.0).collect()),
         LaneSelection::Listed(wanted) => wanted
             .iter()
-            .map(|lane| {
-                let found = all().find(|(entry, _)| entry == lane);
-                // A lane that is switched off by its weight but asked for by name is meant.
-                found.map(|(lane, weight)| (lane, if weight > 0.0 { weight } else { 1.0 })).ok_or_else(|| {
+            .map(|WeighedLane { lane, weight: asked }| {
+                let Some((lane, own)) = all().find(|(entry, _)| entry == lane) else {
                     let known: Vec<String> = entries.iter().map(|entry| entry.lane.to_string()).collect();
                     let problem = format!("no lane {lane} in this index; it has {}", known.join(" "));
-                    crate::input(std::path::Path::new("--lanes"), None, problem)
-                })
+                    return Err(crate::input(std::path::Path::new("--lanes"), None, problem));
+                };
+                // A lane that is switched off by its weight but asked for by name is meant.
+                Ok((lane, asked.unwrap_or(if own > 0.0 { own } else { 1.0 })))
             })
             .collect(),
     }
@@ -202,34 +247,29 @@ fn chosen_lanes(reader: &Reader, selection: &LaneSelection) -> Result<Vec<(Lane,
 
 fn explain(
     reader: &Reader,
-    query: &str,
-    fused: Fused,
+    query: &LaneQuery,
+    (fused, indexed): (Fused, IndexedChunk),
     (rank, plain_rank): (usize, Option<usize>),
-) -> Result<Hit, EngineError> {
-    let IndexedChunk { chunk, handles, .. } = reader.chunk(fused.chunk)?;
+) -> Hit {
+    let IndexedChunk { chunk, handles, .. } = indexed;
     let mut evidence: Vec<LaneEvidence> = fused
         .contributions
         .into_iter()
-        .map(|given| {
-            let handle = match &given.lane.field {
-                Field::Body => None,
-                Field::Handle(kind) => matched(query, kind, given.item, &handles),
-            };
-            LaneEvidence { given, handle }
-        })
+        .map(|given| LaneEvidence { handle: matched(reader, query, &given, &handles), given })
         .collect();
     evidence.sort_by(|left, right| right.given.share.total_cmp(&left.given.share));
-    Ok(Hit { rank, score: fused.score, chunk, evidence, plain_rank })
+    Hit { rank, score: fused.score, chunk, evidence, plain_rank }
 }
 
 /// A dense lane says which handle matched; for a word lane it is the one that shares most words.
-fn matched(query: &str, kind: &str, item: Option<u32>, handles: &[Handle]) -> Option<Handle> {
-    let of_kind: Vec<&Handle> = handles.iter().filter(|handle| handle.kind == kind).collect();
-    let at = if let Some(item) = item {
+fn matched(reader: &Reader, query: &LaneQuery, given: &Contribution, handles: &[Handle]) -> Option<Handle> {
+    let Field::Handle(kind) = &given.lane.field else { return None };
+    let of_kind: Vec<&Handle> = handles.iter().filter(|handle| handle.kind == *kind).collect();
+    let at = if let Some(item) = given.item {
         item as usize
     } else {
         let texts: Vec<&str> = of_kind.iter().map(|handle| handle.text.as_str()).collect();
-        Reader::closest_text(query, &texts)?
+        reader.closest_text(&given.lane, query, &texts)?
     };
     of_kind.get(at).map(|handle| (*handle).clone())
 }

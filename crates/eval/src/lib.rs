@@ -3,8 +3,10 @@
 
 mod files;
 mod measure;
+mod significance;
 mod tune;
 
 pub use files::{FileError, Qrels, Run, Topic, read_qrels, read_run, read_topics, write_run};
-pub use measure::{Measure, MeasureError, Measured, measure};
+pub use measure::{Measure, MeasureError, Measured, measure, pairs};
+pub use significance::{ALPHA, Paired, holm, paired};
 pub use tune::{Step, TUNED_MEASURE, TunedTopic, tune};

@@ -89,6 +89,16 @@ impl Measured {
     }
 }
 
+/// Two runs' values of a measure on the topics that the filter keeps.
+pub fn pairs(first: &Measured, second: &Measured, measure: Measure, keep: impl Fn(&str) -> bool) -> Vec<(f64, f64)> {
+    let name = measure.to_string();
+    let topics = first.per_topic.iter().filter(|(topic, _)| keep(topic));
+    let pair = |(topic, values): (&String, &BTreeMap<String, f64>)| {
+        Some((*values.get(&name)?, *second.per_topic.get(topic)?.get(&name)?))
+    };
+    topics.filter_map(pair).collect()
+}
+
 /// Measures a run on every judged topic.
 pub fn measure(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Measured {
     let per_topic = qrels

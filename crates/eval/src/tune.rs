@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use frontload_core::{ChunkId, Field, Fusion, Lane, LaneRanking, Tuning, fusion};
+use frontload_core::{ChunkId, Field, Fusion, Lane, LaneRanking, Tuning};
 
 /// Weights tried for a kind.
 const WEIGHTS: [f32; 5] = [0.0, 0.25, 0.5, 1.0, 2.0];
@@ -58,8 +58,11 @@ struct Prepared {
 pub fn tune<'a>(topics: &[TunedTopic], fusion: Fusion, document: &dyn Fn(ChunkId) -> &'a str) -> (Tuning, Vec<Step>) {
     let prepared: Vec<Prepared> = topics.iter().map(|topic| Prepared::of(topic, fusion, document)).collect();
     let fields: BTreeSet<&Field> = prepared.iter().flat_map(|topic| topic.fields.keys()).collect();
-    let kinds: Vec<&Field> = fields.into_iter().filter(|field| **field != Field::Body).collect();
-    let mut weights: BTreeMap<&Field, f32> = BTreeMap::from([(&Field::Body, 1.0)]);
+    let plain_lanes = topics.iter().flat_map(|topic| &topic.lanes).filter(|ranking| ranking.lane.is_plain());
+    let plain_weights: BTreeMap<Field, f32> =
+        plain_lanes.map(|ranking| (ranking.lane.field.clone(), ranking.weight)).collect();
+    let kinds: Vec<&Field> = fields.into_iter().filter(|field| !plain_weights.contains_key(field)).collect();
+    let mut weights: BTreeMap<&Field, f32> = plain_weights.iter().map(|(field, weight)| (field, *weight)).collect();
     let mut values = gains(&prepared, &weights);
     let plain = mean(&values);
     let mut steps = Vec::new();
@@ -131,8 +134,8 @@ impl Prepared {
         }
         let mut fields: BTreeMap<Field, Vec<(usize, f32)>> = BTreeMap::new();
         for ranking in &topic.lanes {
-            let parts = fusion::parts(&ranking.hits, fusion);
-            let placed = ranking.hits.iter().zip(parts).filter_map(|(hit, part)| Some((*place.get(&hit.chunk)?, part)));
+            let parts = ranking.parts(fusion).into_iter();
+            let placed = parts.filter_map(|part| Some((*place.get(&part.hit.chunk)?, part.worth)));
             fields.entry(ranking.lane.field.clone()).or_default().extend(placed);
         }
         let mut best: Vec<i64> = topic.judged.values().copied().filter(|&level| level > 0).collect();
@@ -170,7 +173,7 @@ fn discounted(levels: impl Iterator<Item = i64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use frontload_core::Scored;
+    use frontload_core::{Against, Scale, Scored};
 
     use super::*;
 
@@ -184,7 +187,8 @@ mod tests {
             let others = (0..10).filter(|&at| at != first);
             let hits = std::iter::once(first).chain(others).enumerate();
             let scored = |(at, chunk)| Scored { chunk: ChunkId(chunk), score: 10.0 - at as f32, item: None };
-            LaneRanking { lane: name.parse().expect("a lane"), weight: 1.0, hits: hits.map(scored).collect() }
+            let (lane, scale) = (name.parse().expect("a lane"), Scale { floor: 0.0, ceiling: 10.0 });
+            LaneRanking { lane, weight: 1.0, hits: hits.map(scored).collect(), behind: vec![], scale }
         };
         let topics: Vec<TunedTopic> = (0..20)
             .zip(&judged)
@@ -194,7 +198,7 @@ mod tests {
                 TunedTopic { lanes: std::iter::once(body).chain(others).collect(), judged }
             })
             .collect();
-        tune(&topics, Fusion::Convex, &|chunk| &names[chunk.0 as usize])
+        tune(&topics, Fusion::Convex { against: Against::Candidates }, &|chunk| &names[chunk.0 as usize])
     }
 
     fn kept(tuning: &Tuning) -> Vec<String> {

@@ -6,8 +6,13 @@ use frontload_core::Field;
 
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const BM25: &str = "bm25";
-pub(crate) const VECTORS: &str = "dense/vectors.f32";
-pub(crate) const KEYS: &str = "dense/keys";
+pub(crate) const DENSE: &str = "dense";
+pub(crate) const CHUNKS: &str = "chunks";
+/// The parts of a generation: a folder each.
+pub(crate) const PARTS: [&str; 3] = [BM25, DENSE, CHUNKS];
+/// Where chunks stand in their files, and the files' paths.
+pub(crate) const PLACES: &str = "chunks/places";
+pub(crate) const PATHS: &str = "chunks/paths.json";
 
 /// The folder of one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +75,31 @@ pub(crate) fn generation_number(name: &str) -> Option<u64> {
     (digits.len() >= 6 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
+/// A part of the vectors, inside [`DENSE`].
+pub(crate) fn vectors_name(part: usize) -> String {
+    format!("vectors-{part}.f32")
+}
+
+pub(crate) fn vectors_file(part: usize) -> String {
+    format!("{DENSE}/{}", vectors_name(part))
+}
+
+pub(crate) fn keys_file(part: usize) -> String {
+    format!("{DENSE}/keys-{part}")
+}
+
 pub(crate) fn rows_file(field: &Field) -> String {
-    format!("dense/{field}.rows")
+    format!("{DENSE}/{field}.rows")
+}
+
+/// The mean of a lane's vectors.
+pub(crate) fn mean_file(field: &Field) -> String {
+    format!("{DENSE}/{field}.mean")
+}
+
+/// Which vectors a graph holds and leads to, and which it holds but does not lead to.
+pub(crate) fn points_file(field: &Field) -> String {
+    format!("{DENSE}/{field}.points")
 }
 
 /// `hnsw_rs` appends `.hnsw.graph` and `.hnsw.data` to this.
@@ -79,10 +107,18 @@ pub(crate) fn graph_base(field: &Field) -> String {
     field.to_string()
 }
 
+/// The files of a lane's graph.
+pub(crate) fn graph_files(field: &Field) -> [String; 3] {
+    let base = graph_base(field);
+    [format!("{DENSE}/{base}.hnsw.graph"), format!("{DENSE}/{base}.hnsw.data"), points_file(field)]
+}
+
 /// The tantivy field of a handle kind; the prefix keeps kinds apart from our own fields.
 pub(crate) fn bm25_field(field: &Field) -> String {
     match field {
         Field::Body => "body".to_owned(),
+        Field::Title => "title".to_owned(),
+        Field::Concatenated => "concatenated".to_owned(),
         Field::Handle(kind) => format!("handle_{kind}"),
     }
 }

@@ -1,22 +1,26 @@
 //! One on-disk generation: BM25 in tantivy, vectors with a scan and a graph beside them, and the manifest
 //! that says what belongs to it. A generation is written once, published by one rename, and never changed.
 
+mod analysis;
 mod bm25;
 mod dense;
 mod layout;
 mod lock;
 mod manifest;
+mod places;
 mod reader;
 mod verify;
 mod writer;
 
 use std::{io, path::PathBuf};
 
-pub use bm25::Among;
+pub use analysis::Analysis;
+pub use bm25::{Among, MetaColumns};
+pub use dense::GraphEntry;
 pub use layout::IndexDir;
 pub use lock::WriterLock;
 pub use manifest::{FORMAT_VERSION, FileEntry, LaneEntry, Manifest};
-pub use reader::{IndexedChunk, Opened, Reader};
+pub use reader::{IndexedChunk, LaneQuery, Opened, Reader};
 pub use verify::{Finding, verify};
 pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, write};
 
@@ -26,6 +30,16 @@ pub enum IndexError {
     /// There is no index here.
     #[error("{0}: no index here; make one with `frontload index PATH --index {0}`")]
     NotAnIndex(PathBuf),
+    /// That generation is not kept.
+    #[error("{path}: no generation {number}; there is {kept:?}")]
+    NoGeneration {
+        /// The index.
+        path: PathBuf,
+        /// What was asked for.
+        number: u64,
+        /// What there is.
+        kept: Vec<u64>,
+    },
     /// A newer program wrote it.
     #[error(
         "{path}: index format {found}, this program reads up to {}; upgrade it, or `frontload rebuild`",
@@ -36,6 +50,26 @@ pub enum IndexError {
         path: PathBuf,
         /// Its format.
         found: u32,
+    },
+    /// An older program wrote it, in a form this one no longer reads.
+    #[error(
+        "{path}: index format {found}, this program reads {} on; the ledger is kept: `frontload rebuild` writes the \
+         index anew without calling the model",
+        FORMAT_VERSION
+    )]
+    Older {
+        /// The manifest.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A filter names what the index does not have.
+    #[error("filter: no chunk has {subject}{}", known_names(.known))]
+    UnknownInFilter {
+        /// What it names.
+        subject: frontload_core::Subject,
+        /// What there is instead.
+        known: Vec<String>,
     },
     /// A file is not what was written.
     #[error("{path}: {problem}; the ledger is kept: `frontload rebuild` restores the index without calling the model")]
@@ -72,6 +106,13 @@ pub enum IndexError {
     /// The embedding model failed.
     #[error("embedding failed: {0}")]
     Embed(#[from] frontload_core::EmbedError),
+}
+
+fn known_names(known: &[String]) -> String {
+    match known {
+        [] => String::new(),
+        known => format!("; there is {}", known.iter().map(|name| format!("meta.{name}")).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 impl IndexError {

@@ -1,14 +1,16 @@
 //! What belongs to a generation: written last, checked first.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use frontload_core::{Digest, Fusion, Lane, Schema, Tuning};
 use serde::{Deserialize, Serialize};
 
-use crate::{IndexDir, IndexError, layout};
+use crate::{IndexDir, IndexError, analysis::Analysis, bm25::MetaColumns, dense::GraphEntry, layout};
 
 /// The newest format this program reads and the one it writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest it reads.
+const OLDEST_VERSION: u32 = 2;
 
 /// One generation's description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Manifest {
     pub chunks: u64,
     /// Distinct documents.
     pub documents: u64,
+    /// Documents by the corpus they came with.
+    pub sources: BTreeMap<String, u64>,
     /// Handles of every kind together.
     pub handles: u64,
     /// The schema the handles follow.
@@ -33,6 +37,17 @@ pub struct Manifest {
     pub embedder: String,
     /// The length of every vector.
     pub dimension: usize,
+    /// What the embedding model is told before a text, by field, and before a query.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prefixes: BTreeMap<String, String>,
+    /// In how many files the vectors lie.
+    pub vector_parts: usize,
+    /// How texts became words.
+    pub words: String,
+    /// The language of most documents, which those are taken for whose own is not known.
+    pub language: Option<String>,
+    /// The facts of documents that filters can read.
+    pub metadata: MetaColumns,
     /// Every lane that has content, with its default weight.
     pub lanes: Vec<LaneEntry>,
     /// How rankings are joined unless asked otherwise.
@@ -50,10 +65,20 @@ pub struct LaneEntry {
     pub lane: Lane,
     /// Its weight in fusion; 0 switches it off.
     pub weight: f32,
-    /// For a dense lane: its vectors.
+    /// For a lane of words: every way in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub analyses: Vec<Analysis>,
+    /// For a dense lane: the places its vectors stand in.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub rows: u64,
-    /// For a dense lane: whether a graph was built, rather than scanning every vector.
-    pub graph: bool,
+    /// For a dense lane: its graph; without one every vector is scanned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphEntry>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One file of a generation.
@@ -108,6 +133,9 @@ impl Manifest {
         let format: FormatOnly = serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))?;
         if format.format_version > FORMAT_VERSION {
             return Err(IndexError::Newer { path, found: format.format_version });
+        }
+        if format.format_version < OLDEST_VERSION {
+            return Err(IndexError::Older { path, found: format.format_version });
         }
         if expected.is_some_and(|expected| expected != Digest::of_bytes(&text)) {
             return Err(IndexError::corrupt(&path, "its hash is not the one in CURRENT"));

@@ -5,19 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{Chunk, ChunkId, Digest, Field, Handle, Interval, Lane, Method, Rejected, Scored};
+use frontload_core::{Chunk, ChunkId, Digest, Field, Filter, Handle, Lane, Method, Rejected, Scale, Scored};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     IndexDir, IndexError,
-    bm25::{self, Among, Words},
+    analysis::{self, Analysis},
+    bm25::{Among, UnknownInFilter, Words},
     dense::{DenseLane, Vectors},
     layout,
-    manifest::{Current, Manifest},
+    manifest::{Current, LaneEntry, Manifest},
+    places::Places,
 };
 
 /// A chunk as it is stored in a generation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndexedChunk {
     /// The chunk.
     pub chunk: Chunk,
@@ -33,8 +35,18 @@ pub struct Reader {
     folder: PathBuf,
     manifest: Manifest,
     words: Words,
+    places: Places,
     vectors: Vectors,
     dense: BTreeMap<Field, DenseLane>,
+}
+
+/// A query, made ready for every lane of one generation.
+#[derive(Debug, Clone, Default)]
+pub struct LaneQuery {
+    /// Its words, by the ways in which a lane's were made.
+    words: BTreeMap<String, Vec<String>>,
+    /// Its vector; empty where there is none.
+    vector: Vec<f32>,
 }
 
 /// What opening found.
@@ -76,6 +88,27 @@ impl Reader {
         Err(damage)
     }
 
+    /// Opens one generation by its number.
+    ///
+    /// # Errors
+    /// When it is not there, damaged, or of another format.
+    pub fn open_generation(dir: &IndexDir, number: u64) -> Result<Self, IndexError> {
+        let folder = dir.generation(&layout::generation_name(number));
+        if !folder.is_dir() {
+            let (path, mut kept) = (dir.path().to_owned(), generations(dir));
+            kept.sort_unstable();
+            return Err(IndexError::NoGeneration { path, number, kept });
+        }
+        Manifest::read(&folder, None).and_then(|manifest| Self::load(&folder, manifest))
+    }
+
+    /// The numbers of the generations on disk, ascending.
+    pub fn generations(dir: &IndexDir) -> Vec<u64> {
+        let mut numbers = generations(dir);
+        numbers.sort_unstable();
+        numbers
+    }
+
     /// The hash of the live generation's manifest, to notice another one without opening it.
     ///
     /// # Errors
@@ -87,18 +120,19 @@ impl Reader {
     fn load(folder: &Path, manifest: Manifest) -> Result<Self, IndexError> {
         // Before tantivy or hnsw_rs touch a byte: both trust what they read.
         manifest.check_files(folder)?;
-        let words = Words::open(&folder.join(layout::BM25))?;
-        let vectors = Vectors::read(folder, manifest.dimension)?;
+        let words = Words::open(&folder.join(layout::BM25), manifest.metadata.clone())?;
+        let vectors = Vectors::read(folder, manifest.dimension, manifest.vector_parts)?;
         let mut dense = BTreeMap::new();
         for entry in manifest.lanes.iter().filter(|entry| entry.lane.method == Method::Dense) {
-            let lane = DenseLane::open(folder, &entry.lane.field, &vectors, entry.graph)?;
+            let lane = DenseLane::open(folder, &entry.lane.field, &vectors, entry.graph.is_some())?;
             if lane.len() as u64 != entry.rows {
                 let problem = format!("lane {} has {} rows, the manifest says {}", entry.lane, lane.len(), entry.rows);
                 return Err(IndexError::corrupt(folder, problem));
             }
             dense.insert(entry.lane.field.clone(), lane);
         }
-        Ok(Self { folder: folder.to_owned(), manifest, words, vectors, dense })
+        let places = Places::read(folder)?;
+        Ok(Self { folder: folder.to_owned(), manifest, words, places, vectors, dense })
     }
 
     /// What the generation is.
@@ -106,32 +140,83 @@ impl Reader {
         &self.manifest
     }
 
-    /// The chunks with a handle of a time that touches these days.
+    /// The chunks a filter lets through.
     ///
     /// # Errors
-    /// When a file that was whole when opened no longer is.
-    pub fn during(&self, days: Interval) -> Result<Among, IndexError> {
-        self.words.during(days).map_err(|error| self.broken(&error))
+    /// When it names a fact or kind that no chunk has, or a file that was whole when opened no longer is.
+    pub fn among(&self, filter: &Filter) -> Result<Among, IndexError> {
+        self.words.among(filter).map_err(|error| match error {
+            UnknownInFilter::Subject { subject, known } => IndexError::UnknownInFilter { subject, known },
+            UnknownInFilter::Broken(error) => self.broken(&error),
+        })
     }
 
-    /// Looks along one lane, among some chunks or all: `words` are matched in a BM25 lane, `vector` in a dense one.
+    /// Makes a query ready: `vector` is its own, or empty.
+    pub fn prepare(&self, query: &str, vector: Vec<f32>) -> LaneQuery {
+        let mut words = BTreeMap::new();
+        for entry in self.manifest.lanes.iter().filter(|entry| entry.lane.method == Method::Bm25) {
+            let found = || analysis::query_words(query, &entry.analyses);
+            words.entry(ways(&entry.analyses)).or_insert_with(found);
+        }
+        let usable = vector.len() == self.manifest.dimension && vector.iter().any(|&value| value != 0.0);
+        LaneQuery { words, vector: if usable { vector } else { Vec::new() } }
+    }
+
+    /// Looks along one lane, among some chunks or all; also says what the scores mean.
     ///
     /// # Errors
     /// When a file that was whole when opened no longer is.
     pub fn search(
         &self,
         lane: &Lane,
-        (words, vector): (&str, &[f32]),
+        query: &LaneQuery,
         limits: (usize, Option<&Among>),
-    ) -> Result<Vec<Scored>, IndexError> {
+    ) -> Result<(Vec<Scored>, Scale), IndexError> {
+        let nothing = (Vec::new(), Scale { floor: 0.0, ceiling: 0.0 });
         match lane.method {
-            Method::Bm25 => self.words.search(&lane.field, words, limits).map_err(|error| self.broken(&error)),
-            Method::Dense if vector.len() != self.manifest.dimension => Ok(Vec::new()),
+            Method::Bm25 => match self.words_of(lane, query) {
+                Some(words) => self.words.search(&lane.field, words, limits).map_err(|error| self.broken(&error)),
+                None => Ok(nothing),
+            },
+            Method::Dense => match self.dense.get(&lane.field) {
+                Some(dense) if !query.vector.is_empty() => {
+                    let vector = &query.vector;
+                    Ok((dense.search(vector, &self.vectors, limits), dense.scale(vector)))
+                }
+                _ => Ok(nothing),
+            },
+        }
+    }
+
+    /// The exact scores of some chunks in one lane; those that have none there are left out.
+    ///
+    /// # Errors
+    /// When a file that was whole when opened no longer is.
+    pub fn score(&self, lane: &Lane, query: &LaneQuery, chunks: &[ChunkId]) -> Result<Vec<Scored>, IndexError> {
+        match lane.method {
+            Method::Bm25 => match self.words_of(lane, query) {
+                Some(words) => self.words.score(&lane.field, words, chunks).map_err(|error| self.broken(&error)),
+                None => Ok(Vec::new()),
+            },
             Method::Dense => {
-                let lane = self.dense.get(&lane.field);
-                Ok(lane.map_or_else(Vec::new, |lane| lane.search(vector, &self.vectors, limits)))
+                let dense = self.dense.get(&lane.field).filter(|_| !query.vector.is_empty());
+                let score = |dense: &DenseLane, chunk: &ChunkId| dense.score(&query.vector, &self.vectors, *chunk);
+                Ok(dense.map_or_else(Vec::new, |dense| chunks.iter().filter_map(|chunk| score(dense, chunk)).collect()))
             }
         }
+    }
+
+    fn words_of<'a>(&self, lane: &Lane, query: &'a LaneQuery) -> Option<&'a [String]> {
+        query.words.get(&ways(&self.entry(lane)?.analyses)).map(Vec::as_slice)
+    }
+
+    fn entry(&self, lane: &Lane) -> Option<&LaneEntry> {
+        self.manifest.lanes.iter().find(|entry| entry.lane == *lane)
+    }
+
+    /// Of a lane's graph: its points, how many of them live, and how many vectors are scanned beside it.
+    pub fn graph_state(&self, lane: &Lane) -> Option<(usize, usize, usize)> {
+        self.dense.get(&lane.field).filter(|_| lane.method == Method::Dense)?.graph_state()
     }
 
     /// One chunk with its handles.
@@ -140,33 +225,60 @@ impl Reader {
     /// When the chunk is not in the generation.
     pub fn chunk(&self, chunk: ChunkId) -> Result<IndexedChunk, IndexError> {
         let record = self.words.record(chunk).map_err(|error| self.broken(&error))?;
-        record.ok_or_else(|| IndexError::corrupt(&self.folder, format!("chunk {} is not stored", chunk.0)))
+        let mut record =
+            record.ok_or_else(|| IndexError::corrupt(&self.folder, format!("chunk {} is not stored", chunk.0)))?;
+        record.chunk.place = self.places.get(chunk);
+        Ok(record)
     }
 
-    /// All chunks, in order.
+    /// The folder of the generation.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Every place of a vector lane: the chunk and the vector.
+    pub fn lane_vectors(&self, lane: &Lane) -> impl Iterator<Item = (ChunkId, &[f32])> {
+        let rows = self.dense.get(&lane.field).map(DenseLane::rows).into_iter().flatten();
+        rows.filter_map(|row| Some((ChunkId(row.chunk), self.vectors.get(row.vector)?)))
+    }
+
+    /// The words of a prepared query, as the body's lane is asked for them.
+    pub fn words_of_query<'a>(&self, query: &'a LaneQuery) -> &'a [String] {
+        let body = Lane { field: Field::Body, method: Method::Bm25 };
+        self.words_of(&body, query).unwrap_or_default()
+    }
+
+    /// The numbers of all chunks, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = ChunkId> + '_ {
+        self.words.chunks().map(|(chunk, _)| chunk)
+    }
+
+    /// All chunks, by their numbers.
     ///
     /// # Errors
     /// As [`chunk`](Self::chunk).
     pub fn chunks(&self) -> impl Iterator<Item = Result<IndexedChunk, IndexError>> + '_ {
-        (0..self.manifest.chunks).map(|id| self.chunk(ChunkId(id as u32)))
+        self.ids().map(|id| self.chunk(id))
     }
 
-    /// Which of these texts shares most words with the query, the first one winning a tie: how a BM25 lane's
-    /// hit is traced to a handle.
-    pub fn closest_text(query: &str, texts: &[&str]) -> Option<usize> {
-        let wanted: HashSet<String> = bm25::words(query).into_iter().collect();
-        let shared = |text: &str| bm25::words(text).iter().filter(|word| wanted.contains(*word)).count();
+    /// Which of these texts of a field shares most words with the query, the first one winning a tie: how a BM25
+    /// lane's hit is traced to a handle.
+    pub fn closest_text(&self, lane: &Lane, query: &LaneQuery, texts: &[&str]) -> Option<usize> {
+        let wanted: HashSet<&String> = self.words_of(lane, query)?.iter().collect();
+        let ways = &self.entry(lane)?.analyses;
+        let shared = |text: &str| analysis::query_words(text, ways).iter().filter(|word| wanted.contains(word)).count();
         let best = texts.iter().enumerate().max_by_key(|(at, text)| (shared(text), std::cmp::Reverse(*at)))?;
         (shared(best.1) > 0).then_some(best.0)
-    }
-
-    pub(crate) fn into_vectors(self) -> Vectors {
-        self.vectors
     }
 
     fn broken(&self, error: &tantivy::TantivyError) -> IndexError {
         IndexError::corrupt(&self.folder.join(layout::BM25), error)
     }
+}
+
+/// Lanes whose words were made in the same ways are asked for the same words.
+fn ways(analyses: &[Analysis]) -> String {
+    analyses.iter().map(Analysis::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The numbers of all generations on disk.

@@ -45,9 +45,11 @@ pub fn verify(dir: &IndexDir) -> Result<(Option<Manifest>, Vec<Finding>), IndexE
         }
     }
     let named: Vec<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
-    for required in [layout::VECTORS, layout::KEYS] {
-        if !named.contains(&required) {
-            findings.push(finding(IndexError::corrupt(&folder.join(required), "not in the manifest")));
+    for part in 0..manifest.vector_parts {
+        for required in [layout::vectors_file(part), layout::keys_file(part)] {
+            if !named.contains(&required.as_str()) {
+                findings.push(finding(IndexError::corrupt(&folder.join(required), "not in the manifest")));
+            }
         }
     }
     Ok((Some(manifest), findings))

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use frontload_core::{AnswerForm, Completion, Failure, Generator, GeneratorError, Prompt, PromptSize};
+use frontload_core::{AnswerForm, Completion, Failure, Generator, GeneratorError, Prompt};
 
 /// Stands for such a model where answers that are at hand are enough.
 pub struct BatchModel {
@@ -29,13 +29,6 @@ impl Generator for BatchModel {
 
     fn form(&self) -> AnswerForm {
         AnswerForm::Json
-    }
-
-    fn measure(
-        &mut self,
-        _prompts: &mut dyn Iterator<Item = Prompt>,
-    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError> {
-        Ok(None)
     }
 
     fn generate(

@@ -132,7 +132,7 @@ impl ModelRef {
     pub fn resolve(&self) -> Result<PathBuf, ModelError> {
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Hub { repository, revision, file } => self.fetch_from_hub(repository, revision, file)?,
+            Self::Hub { repository, revision, file } => fetch(repository, revision, file)?,
             Self::Endpoint { .. } | Self::Batch(_) => {
                 return Err(ModelError::Endpoint { url: self.to_string(), reason: "has no file".into() });
             }
@@ -146,23 +146,24 @@ impl ModelRef {
         }
         Ok(path)
     }
+}
 
-    /// Cache first: a file that is there is used without asking the hub, which also makes it work offline.
-    fn fetch_from_hub(&self, repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
-        let wrong = |reason: String| ModelError::Hub { name: self.to_string(), reason };
-        let client = hf_hub::HFClientSync::new().map_err(|error| wrong(error.to_string()))?;
-        let (owner, name) = repository.split_once('/').unwrap_or(("", repository));
-        let model = client.model(owner, name);
-        let fetch =
-            |offline: bool| model.download_file().filename(file).revision(revision).local_files_only(offline).send();
-        if let Ok(path) = fetch(true) {
-            return Ok(path);
-        }
-        if std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1") {
-            return Err(wrong("HF_HUB_OFFLINE=1 forbids fetching it".to_owned()));
-        }
-        fetch(false).map_err(|error| wrong(error.to_string()))
+/// A file of a repository of the model hub. Cache first: a file that is there is used without asking the hub, which
+/// also makes it work offline.
+pub(crate) fn fetch(repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
+    let wrong = |reason: String| ModelError::Hub { name: format!("hf:{repository}@{revision}/{file}"), reason };
+    let client = hf_hub::HFClientSync::new().map_err(|error| wrong(error.to_string()))?;
+    let (owner, name) = repository.split_once('/').unwrap_or(("", repository));
+    let model = client.model(owner, name);
+    let fetch =
+        |offline: bool| model.download_file().filename(file).revision(revision).local_files_only(offline).send();
+    if let Ok(path) = fetch(true) {
+        return Ok(path);
     }
+    if std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1") {
+        return Err(wrong("HF_HUB_OFFLINE=1 forbids fetching it".to_owned()));
+    }
+    fetch(false).map_err(|error| wrong(error.to_string()))
 }
 
 /// Hashes a model file.

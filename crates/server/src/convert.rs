@@ -1,7 +1,8 @@
 //! Messages to the engine's types and back, and every error to a status that says which field and why.
 
-use frontload_core::{Fusion, Interval, Lane};
+use frontload_core::{Against, Filter, Fusion, Interval, Unit, WeighedLane};
 use frontload_engine::{Answer, EngineError, Hit, LaneSelection, SearchRequest, SearchResponse};
+use frontload_index::IndexError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -14,7 +15,7 @@ const MOST_PASSAGES: u32 = 10;
 pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
     let lane_set = request.lane_set();
     let fusion = request.fusion();
-    let v1::SearchRequest { query, k, lanes, during, .. } = request;
+    let v1::SearchRequest { query, k, lanes, during, filter, group, .. } = request;
     check_text("query", &query)?;
     let lanes = if lanes.is_empty() {
         match lane_set {
@@ -22,17 +23,27 @@ pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest
             v1::LaneSet::Plain => LaneSelection::Plain,
         }
     } else {
-        let parsed: Result<Vec<Lane>, _> = lanes.iter().map(|lane| lane.parse()).collect();
+        let parsed: Result<Vec<WeighedLane>, _> = lanes.iter().map(|lane| lane.parse()).collect();
         LaneSelection::Listed(parsed.map_err(|error| invalid("lanes", error))?)
     };
     let fusion = match fusion {
         v1::FusionMethod::Unspecified => None,
         v1::FusionMethod::Rrf => Some(Fusion::Rrf { k: 60.0 }),
-        v1::FusionMethod::Convex => Some(Fusion::Convex),
+        v1::FusionMethod::Convex => Some(Fusion::Convex { against: Against::Best }),
     };
     let days = (!during.is_empty()).then(|| during.parse::<Interval>());
     let during = days.transpose().map_err(|error| invalid("during", error))?;
-    Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion, during })
+    let expression = (!filter.trim().is_empty()).then(|| filter.parse::<Filter>());
+    let filter = expression.transpose().map_err(|error| invalid("filter", error))?;
+    let filter = both(filter, during.map(Filter::During));
+    Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion, filter, group })
+}
+
+fn both(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Filter::And(vec![one, other])),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The question as a search, and whether the model may write freely.
@@ -63,17 +74,21 @@ pub(crate) fn answer_response(answer: Answer) -> v1::AnswerResponse {
 
 fn hit(hit: Hit) -> v1::Hit {
     let Hit { rank, score, chunk, evidence, plain_rank } = hit;
+    let quoted = |span: Option<(u32, u32)>| {
+        let span = span.map(|(start, end)| start as usize..end as usize);
+        span.and_then(|span| chunk.text.get(span)).unwrap_or_default().to_owned()
+    };
     let evidence = evidence
         .into_iter()
         .map(|given| v1::LaneEvidence {
             lane: given.given.lane.to_string(),
-            rank: given.given.rank,
+            rank: given.given.rank.unwrap_or(0),
             score: given.given.score,
             share: given.given.share,
             handle: given.handle.map(|handle| {
                 let (span_start, span_end) = handle.span.unwrap_or_default();
-                let evidence = handle.evidence.to_string();
-                v1::Handle { kind: handle.kind, text: handle.text, evidence, span_start, span_end }
+                let (evidence, quote) = (handle.evidence.to_string(), quoted(handle.span));
+                v1::Handle { kind: handle.kind, text: handle.text, evidence, span_start, span_end, quote }
             }),
         })
         .collect();
@@ -86,6 +101,18 @@ fn hit(hit: Hit) -> v1::Hit {
         text: chunk.text,
         evidence,
         plain_rank: plain_rank.unwrap_or(0) as u32,
+        source: chunk.source,
+        place: chunk.place.map(|place| v1::Place {
+            path: place.path,
+            start: place.start,
+            end: place.end,
+            unit: match place.unit {
+                Unit::Byte => "byte",
+                Unit::Line => "line",
+                Unit::Page => "page",
+            }
+            .to_owned(),
+        }),
     }
 }
 
@@ -93,10 +120,11 @@ pub(crate) fn status(error: &EngineError) -> Status {
     let code = match error {
         EngineError::Input { .. } => return invalid("lanes", error),
         EngineError::Model(_) => Code::Unavailable,
+        EngineError::Index(IndexError::UnknownInFilter { .. }) => return invalid("filter", error),
         EngineError::Index(_) => Code::DataLoss,
         EngineError::Enrich(_)
         | EngineError::Schema(_)
-        | EngineError::EmptyCorpus { .. }
+        | EngineError::Corpus(_)
         | EngineError::Output(_)
         | EngineError::NeverBuilt(_) => Code::Internal,
     };
@@ -144,6 +172,7 @@ mod tests {
         check(&|request| request.query = "a".repeat(4097), "query");
         check(&|request| request.k = 101, "k");
         check(&|request| request.lanes = vec!["time".into()], "lanes");
+        check(&|request| request.filter = "colour = red".into(), "filter");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
+use super::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 use crate::{Evidence, Method};
 
 #[derive(Deserialize)]
@@ -40,6 +40,7 @@ struct RawKind {
     values: Vec<String>,
     scope: Option<Scope>,
     lanes: Option<Vec<Method>>,
+    analyzer: Option<Analyzer>,
     normalise: Option<Normaliser>,
 }
 
@@ -85,6 +86,7 @@ impl From<RawKind> for KindSpec {
             values: raw.values,
             scope: raw.scope.unwrap_or(Scope::Chunk),
             lanes: raw.lanes.unwrap_or_else(|| vec![Method::Bm25, Method::Dense]),
+            analyzer: raw.analyzer.unwrap_or_default(),
             normalise: raw.normalise,
         }
     }

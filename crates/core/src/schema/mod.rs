@@ -47,9 +47,25 @@ pub struct KindSpec {
     pub scope: Scope,
     /// How its handles are searched.
     pub lanes: Vec<Method>,
+    /// How they become words in the BM25 lane. It shapes no answer, so a change costs no call.
+    #[serde(default)]
+    pub analyzer: Analyzer,
     /// How a quote becomes a handle of a normalised kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalise: Option<Normaliser>,
+}
+
+/// How a kind's handles become words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Analyzer {
+    /// Words of the document's language, stemmed.
+    #[default]
+    Words,
+    /// Identifiers, whole and in their parts.
+    Code,
+    /// The whole handle as one word.
+    Exact,
 }
 
 /// What the model sees beside the chunk, its document's title and the headings above it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Example, Gates, KindSpec, Schema};
-use crate::{Evidence, fold::find_quote};
+use crate::{Evidence, Field, fold::find_quote};
 
 /// Why a schema is refused. Every variant names the place.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum SchemaError {
     #[error("{0}")]
     Toml(#[from] Box<toml::de::Error>),
     /// A kind's name is not usable.
-    #[error("kind {0:?}: a kind is lower case, [a-z][a-z0-9_]*, at most 32 letters, and not \"body\"")]
+    #[error("kind {0:?}: a kind is lower case, [a-z][a-z0-9_]*, at most 32 letters, and not \"body\", \"title\" or \"concatenated\"")]
     KindName(String),
     /// Two kinds of one name.
     #[error("kind {0:?} is declared twice")]
@@ -128,7 +128,7 @@ impl KindSpec {
         let mut letters = kind.chars();
         let starts = letters.next().is_some_and(|letter| letter.is_ascii_lowercase());
         let goes_on = letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
-        if !starts || !goes_on || kind == "body" || kind.len() > 32 {
+        if !starts || !goes_on || Field::is_reserved(&kind) || kind.len() > 32 {
             return Err(SchemaError::KindName(kind));
         }
         if !(1..=16).contains(&self.max_items) {

@@ -60,14 +60,7 @@ mod tests {
             interval: None,
             source: Source::Model,
         };
-        let chunk = |text: String| Chunk {
-            document: "d".into(),
-            ordinal: 0,
-            span: (0, 0),
-            title: String::new(),
-            headings: vec![],
-            text,
-        };
+        let chunk = |text: String| Chunk { document: "d".into(), text, ..Chunk::default() };
         let handles = || (0..5).map(|at| vec![handle("Mercy"), handle(&format!("m{at}"))]).collect::<Vec<_>>();
         let judge = |chunks: Vec<Chunk>| {
             let (mut handles, mut rejected) = (handles(), vec![Vec::new(); 5]);

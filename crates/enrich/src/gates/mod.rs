@@ -227,7 +227,7 @@ mod tests {
     fn chunk() -> Chunk {
         let text = "We left at dawn on 3 March 1904,\nbefore the old bell rang.".to_owned();
         let span = (0, text.len() as u32);
-        Chunk { document: "d".into(), ordinal: 0, span, title: "Log".into(), headings: vec![], text }
+        Chunk { document: "d".into(), span, title: "Log".into(), text, ..Chunk::default() }
     }
 
     #[test]

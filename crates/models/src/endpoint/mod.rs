@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt, PromptSize};
+use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt};
 use tokio::task::JoinSet;
 
 pub(crate) use request::{body, completion};
@@ -40,11 +40,13 @@ pub struct EndpointOptions {
     pub concurrency: usize,
     /// A request without an answer is given up, and tried again, after this long.
     pub patience: Duration,
+    /// A prompt without an answer is given up for good after this long, however often it was tried.
+    pub deadline: Duration,
 }
 
 impl Default for EndpointOptions {
     fn default() -> Self {
-        Self { concurrency: 16, patience: Duration::from_secs(120) }
+        Self { concurrency: 16, patience: Duration::from_secs(120), deadline: Duration::from_secs(600) }
     }
 }
 
@@ -70,6 +72,8 @@ struct Asked {
     attempts: u32,
     malformed: u32,
     not_before: Option<Instant>,
+    /// When it is given up for good; set by its first try.
+    deadline: Option<Instant>,
 }
 
 impl Endpoint {
@@ -90,10 +94,12 @@ impl Endpoint {
 }
 
 impl Asker {
-    async fn ask(&self, client: &reqwest::Client, prompt: &Prompt) -> Result<Completion, Trouble> {
+    async fn ask(&self, client: &reqwest::Client, asked: &Asked) -> Result<Completion, Trouble> {
+        let Asked { prompt, deadline, .. } = asked;
+        let left = deadline.map_or(self.patience, |at| at.saturating_duration_since(Instant::now()));
         let with_schema = self.with_schema.load(Ordering::Relaxed);
         let body = body(prompt, &self.model, with_schema);
-        let mut request = client.post(&self.url).timeout(self.patience).json(&body);
+        let mut request = client.post(&self.url).timeout(self.patience.min(left)).json(&body);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
@@ -124,6 +130,8 @@ struct Run<'a> {
     /// After fatal trouble nothing new is asked, but what is being answered is paid for and kept.
     fatal: Option<String>,
     answered: bool,
+    /// How long one prompt may take in all.
+    deadline: Duration,
 }
 
 impl Run<'_> {
@@ -132,7 +140,7 @@ impl Run<'_> {
         let due = self.again.iter().position(|asked| asked.not_before.is_none_or(|at| at <= now));
         match due {
             Some(at) => self.again.remove(at),
-            None => self.prompts.next().map(|prompt| Asked { prompt, attempts: 0, malformed: 0, not_before: None }),
+            None => self.prompts.next().map(|prompt| Asked { prompt, attempts: 0, malformed: 0, not_before: None, deadline: None }),
         }
     }
 
@@ -144,7 +152,7 @@ impl Run<'_> {
 
     fn settle(&mut self, mut asked: Asked, result: Result<Completion, Trouble>, asker: &Asker) -> ControlFlow<()> {
         let now = Instant::now();
-        let again = asked.attempts < ATTEMPTS;
+        let again = asked.attempts < ATTEMPTS && asked.deadline.is_none_or(|at| now < at);
         match result {
             Ok(completion) if malformed(&asked.prompt, &completion) && asked.malformed + 1 < MALFORMED => {
                 asked.malformed += 1;
@@ -169,10 +177,10 @@ impl Run<'_> {
             }
             // Trouble that does not pass is the endpoint's, until it has answered something.
             Err(Trouble::Passing(reason, _)) if !self.answered => {
-                self.fatal.get_or_insert(format!("{reason}, {ATTEMPTS} times"));
+                self.fatal.get_or_insert(format!("{reason}, {} times", asked.attempts));
             }
             Err(Trouble::Passing(reason, _)) => {
-                let reason = format!("{reason}, {ATTEMPTS} times");
+                let reason = format!("{reason}, {} times", asked.attempts);
                 return (self.done)(asked.prompt.id, Err(Failure { kind: FailureKind::TimedOut, reason }));
             }
             Err(Trouble::Refused(reason)) => {
@@ -195,9 +203,10 @@ impl Run<'_> {
             while self.fatal.is_none() && open.len() < self.pace.limit() && self.pace.quiet(now).is_none() {
                 let Some(mut asked) = self.next(now) else { break };
                 asked.attempts += 1;
+                asked.deadline = asked.deadline.or_else(|| now.checked_add(self.deadline));
                 let (asker, client) = (Arc::clone(asker), client.clone());
                 open.spawn(async move {
-                    let result = asker.ask(&client, &asked.prompt).await;
+                    let result = asker.ask(&client, &asked).await;
                     (asked, result)
                 });
             }
@@ -233,13 +242,6 @@ impl Generator for Endpoint {
         AnswerForm::Json
     }
 
-    fn measure(
-        &mut self,
-        _prompts: &mut dyn Iterator<Item = Prompt>,
-    ) -> Result<Option<Vec<Option<PromptSize>>>, GeneratorError> {
-        Ok(None)
-    }
-
     fn generate(
         &mut self,
         prompts: &mut dyn Iterator<Item = Prompt>,
@@ -252,7 +254,8 @@ impl Generator for Endpoint {
             .map_err(|error| wrong(error.to_string()))?;
         let client = reqwest::Client::builder().build().map_err(|error| wrong(error.to_string()))?;
         let pace = Pace::new(self.options.concurrency.max(1));
-        let mut run = Run { prompts, done, pace, again: VecDeque::new(), fatal: None, answered: false };
+        let deadline = self.options.deadline;
+        let mut run = Run { prompts, done, pace, again: VecDeque::new(), fatal: None, answered: false, deadline };
         runtime.block_on(run.go(&self.asker, &client)).map_err(wrong)
     }
 }

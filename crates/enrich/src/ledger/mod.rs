@@ -1,108 +1,23 @@
 //! The ledger: everything the model ever said, one JSON object a line, appended and synced before anything
 //! else is done with it. It is the source of truth; all other files can be built from it and the corpus.
 
+mod record;
+
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Finish, Tuning};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::answer::{Answer, parse};
+pub use record::{Record, Settings, SettledAnswer};
+
+pub(crate) use record::call_id;
 
 /// A new file is begun when the current one is larger than this.
 const FILE_BYTES: u64 = 64 << 20;
-
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Record {
-    /// How the index was last built: what `rebuild` and `handles import` go by.
-    Settings(Settings),
-    /// What the model said, or why it said nothing, about one chunk.
-    Answer(SettledAnswer),
-    /// A call is about to be made. Not synced: it is for finding the call that ends the program.
-    Attempt {
-        /// Which, by [`crate::Call::id`].
-        call: Digest,
-        /// Whether nothing else is being asked meanwhile.
-        alone: bool,
-    },
-    /// Calls that were given up because the run was stopped: their attempts say nothing against them.
-    Released {
-        /// Which.
-        calls: Vec<Digest>,
-    },
-    /// A handle made elsewhere.
-    Import {
-        /// The chunk it was made for; a chunk whose text has changed since does not get it.
-        chunk: ChunkKey,
-        /// Its kind.
-        kind: String,
-        /// Its text.
-        text: String,
-        /// What the file claims stands behind it.
-        evidence: Evidence,
-    },
-}
-
-/// How an index was last built.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// The corpus paths, absolute.
-    pub sources: Vec<PathBuf>,
-    /// The schema file's text, if handles were asked for.
-    pub schema_toml: Option<String>,
-    /// The model's fingerprint, if one was used.
-    pub model: Option<String>,
-    /// The largest chunk, in characters; absent when documents are not cut.
-    pub chunk_chars: Option<u32>,
-    /// Lanes with at least this many distinct vectors have a graph; the usual number when absent.
-    #[serde(default)]
-    pub graph_rows: Option<usize>,
-    /// Lane weights, if they were measured.
-    #[serde(default)]
-    pub tuning: Option<Tuning>,
-}
-
-/// One call's end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SettledAnswer {
-    /// The chunk it was about.
-    pub chunk: ChunkKey,
-    /// The kinds asked for, each with the hash of everything that shaped its answer.
-    pub kinds: BTreeMap<String, Digest>,
-    /// The model's fingerprint.
-    pub model: String,
-    /// The raw answer, or the failure.
-    pub result: Result<Completion, Failure>,
-}
-
-/// Names a call by the keys of the answers it is to give.
-pub(crate) fn call_id(kinds: &BTreeMap<String, Digest>) -> Digest {
-    let keys: Vec<String> = kinds.values().map(|key| key.to_hex()).collect();
-    Digest::of_parts(keys.iter().map(String::as_str))
-}
-
-impl SettledAnswer {
-    /// The items of each kind.
-    ///
-    /// # Errors
-    /// Why there are none: a failure, an answer that was cut and whose last item is half a thought, or one that
-    /// cannot be read.
-    pub fn items(&self) -> Result<Answer, String> {
-        let completion = self.result.as_ref().map_err(|failure| failure.reason.clone())?;
-        if completion.finish == Finish::Length {
-            return Err("the answer ran into its length limit".to_owned());
-        }
-        let kinds: Vec<&str> = self.kinds.keys().map(String::as_str).collect();
-        parse(&completion.text, &kinds)
-    }
-}
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -366,6 +281,8 @@ fn io_error(path: &Path, source: io::Error) -> LedgerError {
 
 #[cfg(test)]
 mod tests {
+    use frontload_core::{ChunkKey, Digest, Evidence};
+
     use super::*;
 
     fn import(text: &str) -> Record {

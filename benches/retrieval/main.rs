@@ -1,0 +1,49 @@
+//! Retrieval beside its peers and its limits: `cargo bench --bench retrieval -- FOLDER [CHUNKS] [SECTION…]`.
+//!
+//! FOLDER holds real text in any form that is read; `benches/retrieval/fetch.sh` gets some (the kernel's
+//! documentation, GPL-2). Its first CHUNKS pieces of 300 characters become documents; each gets two handles by rule,
+//! its first sentence and its headings, since what a handle costs does not depend on who wrote it. Queries are eight
+//! words in a row out of 300 of the pieces. Engines take turns (ours, peer, peer, ours); a figure is the median over
+//! the rounds with the least and the most beside it. Sections: build, hybrid, dense, words, embedding, fresh.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+mod data;
+mod peer;
+mod sections;
+
+use std::{error::Error, fs, path::PathBuf};
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let [folder, rest @ ..] = arguments.as_slice() else {
+        return Err("name a folder of text; benches/retrieval/fetch.sh gets one".into());
+    };
+    let count = rest.iter().find_map(|word| word.parse().ok()).unwrap_or(10_000);
+    let wanted: Vec<&str> = rest.iter().map(String::as_str).filter(|word| word.parse::<usize>().is_err()).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.contains(&section);
+    let place = std::env::var_os("FRONTLOAD_TOOLS").map_or_else(|| PathBuf::from(".tools"), PathBuf::from);
+    let place = place.join(format!("bench-retrieval-{count}"));
+    fs::create_dir_all(&place)?;
+    println!("load {}", fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
+    let data = data::prepare(&PathBuf::from(folder), count, &place, wants("build"))?;
+    println!("{} chunks, {} queries, {} dimensions", data.chunks(), data.queries.len(), data.dimension);
+    if wants("dense") {
+        sections::dense(&data)?;
+    }
+    if wants("words") {
+        sections::words(&data)?;
+    }
+    if wants("hybrid") {
+        sections::hybrid(&data)?;
+    }
+    if wants("embedding") {
+        sections::embedding(&data)?;
+    }
+    if wants("fresh") {
+        sections::fresh(&data)?;
+    }
+    Ok(())
+}

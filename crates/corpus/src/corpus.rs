@@ -1,0 +1,183 @@
+//! Reading a corpus: the files of every path that was given, as documents under ids of their own.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use frontload_core::Document;
+use rayon::prelude::*;
+
+use crate::{
+    CorpusError,
+    formats::{self, FORMATS},
+    language, walk,
+};
+
+/// Everything readable.
+#[derive(Debug, Default)]
+pub struct Corpus {
+    /// The documents, in the order of their files.
+    pub documents: Vec<Document>,
+    /// What was left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file, with the line if it has lines.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Reads every path: a file, or a folder with everything under it that is not ignored or hidden.
+///
+/// A document's id is its own, or its path in the folder. Where another source has that id already, the later
+/// document's begins with its source's name.
+///
+/// # Errors
+/// When a path does not exist, or nothing at all could be read.
+pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
+    let mut corpus = Corpus::default();
+    let mut given = HashSet::new();
+    let mut sources = Vec::new();
+    let mut ids = HashMap::new();
+    for path in paths {
+        let found = walk::files_of(path)?;
+        let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        if !given.insert(absolute.clone()) {
+            corpus.skip(path.display().to_string(), "it was given before");
+            continue;
+        }
+        sources.push(unique(&source_name(&absolute), &sources));
+        corpus.skipped.extend(found.skipped);
+        let read: Vec<Corpus> = found.files.par_iter().map(formats::read).collect();
+        for part in read {
+            corpus.skipped.extend(part.skipped);
+            for document in part.documents {
+                corpus.adopt(document, &sources, &mut ids);
+            }
+        }
+    }
+    corpus.documents.par_iter_mut().for_each(language::fill);
+    if corpus.documents.is_empty() {
+        let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let (paths, skipped) = (paths.join(", "), corpus.skipped.len());
+        return Err(CorpusError::Empty { paths, formats: FORMATS, skipped });
+    }
+    Ok(corpus)
+}
+
+impl Corpus {
+    /// Takes a document in, unless there is nothing in it.
+    pub(crate) fn add(&mut self, place: String, document: Document) {
+        if document.text.trim().is_empty() {
+            self.skip(place, "its text is empty");
+        } else {
+            self.documents.push(document);
+        }
+    }
+
+    pub(crate) fn skip(&mut self, place: String, reason: impl ToString) {
+        self.skipped.push(Skipped { place, reason: reason.to_string() });
+    }
+
+    /// Takes over a document of the last source. `ids` knows which source each id is in.
+    fn adopt(&mut self, mut document: Document, sources: &[String], ids: &mut HashMap<String, usize>) {
+        let source = sources.last().map_or("", String::as_str);
+        if ids.get(&document.id).is_some_and(|known| known + 1 != sources.len()) {
+            document.id = format!("{source}/{}", document.id);
+        }
+        if ids.contains_key(&document.id) {
+            self.skip(document.id, "its id was there before");
+            return;
+        }
+        ids.insert(document.id.clone(), sources.len() - 1);
+        source.clone_into(&mut document.source);
+        self.documents.push(document);
+    }
+}
+
+/// A folder's name, or a file's without its ending.
+fn source_name(absolute: &Path) -> String {
+    let name = if absolute.is_dir() { absolute.file_name() } else { absolute.file_stem() };
+    name.unwrap_or(absolute.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The name, with a number from 2 on where it is taken.
+fn unique(name: &str, taken: &[String]) -> String {
+    let mut candidate = name.to_owned();
+    let mut number = 2;
+    while taken.contains(&candidate) {
+        candidate = format!("{name}-{number}");
+        number += 1;
+    }
+    candidate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lays the files, reads the paths, and says `source: id` of every document and the reason of everything skipped.
+    fn read(files: &[(&str, &str)], paths: &[&str]) -> Result<(Vec<String>, Vec<String>), CorpusError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+        let corpus = read_corpus(&paths)?;
+        let shown = |document: Document| format!("{}: {}", document.source, document.id);
+        let reasons = corpus.skipped.into_iter().map(|skipped| skipped.reason).collect();
+        Ok((corpus.documents.into_iter().map(shown).collect(), reasons))
+    }
+
+    fn check(files: &[(&str, &str)], paths: &[&str], expected: &[&str], reasons: &[&str]) {
+        let (documents, skipped) = read(files, paths).expect("read");
+        assert_eq!(documents, expected);
+        assert_eq!(skipped, reasons);
+    }
+
+    #[test]
+    fn folders_of_texts_are_walked() {
+        let files = [("in/a.md", "# The Quay\nText."), ("in/b.txt", "Plain."), ("in/sub/c.txt", "Deeper.")];
+        check(&files, &["in"], &["in: a.md", "in: b.txt", "in: sub/c.txt"], &[]);
+        check(&files, &["in/a.md"], &["a: a.md"], &[]);
+        check(&files, &["in/sub/.."], &["in: a.md", "in: b.txt", "in: sub/c.txt"], &[]);
+    }
+
+    #[test]
+    fn a_beir_folder_is_its_corpus() {
+        let files = [("in/corpus.jsonl", r#"{"_id": "a", "text": "one"}"#), ("in/readme.md", "no document")];
+        check(&files, &["in"], &["in: a"], &[]);
+    }
+
+    #[test]
+    fn sources_are_told_apart() {
+        let files = [("x/docs/a.txt", "one"), ("y/docs/a.txt", "two"), ("y/docs/b.txt", "three")];
+        let expected = ["docs: a.txt", "docs-2: docs-2/a.txt", "docs-2: b.txt"];
+        check(&files, &["x/docs", "y/docs"], &expected, &[]);
+    }
+
+    #[test]
+    fn an_id_stands_once() {
+        let twice = "{\"_id\": \"a\", \"text\": \"one\"}\n{\"_id\": \"a\", \"text\": \"two\"}\n";
+        let files = [("one.jsonl", twice), ("two.jsonl", twice)];
+        let before = "its id was there before";
+        check(&files, &["one.jsonl", "two.jsonl"], &["one: a", "two: two/a"], &[before, before]);
+        check(&files, &["one.jsonl", "one.jsonl"], &["one: a"], &[before, "it was given before"]);
+    }
+
+    #[test]
+    fn nothing_to_read_is_an_error() {
+        let error = read(&[("in/corpus.jsonl", "\n")], &["in"]).expect_err("empty").to_string();
+        assert!(error.contains("no documents"), "{error}");
+        let error = read(&[], &["missing"]).expect_err("not there").to_string();
+        assert!(error.contains("missing: "), "{error}");
+    }
+}

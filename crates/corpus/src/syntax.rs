@@ -1,0 +1,147 @@
+//! The grammars of programming languages, and which definitions a program consists of.
+
+use text_splitter::CodeSplitter;
+use tree_sitter::{Language, Node, Parser};
+
+use crate::sections::Section;
+
+/// How the kinds of nodes end that define something, in all of the grammars.
+const DEFINITIONS: [&str; 6] = ["_declaration", "_definition", "_item", "_module", "_spec", "_specifier"];
+/// The splitter goes through a program once for every level it is nested: with 20,000 of them it does not return.
+const DEEPEST: u32 = 512;
+/// How deep a name in C may be wrapped: `int (*(*f)(void))[3]` is ordinary.
+const DECLARATORS: usize = 16;
+
+/// The grammar of a language, if it is one that is parsed.
+pub(crate) fn grammar(language: &str) -> Option<Language> {
+    let grammar = match language {
+        "rust" => tree_sitter_rust::LANGUAGE,
+        "python" => tree_sitter_python::LANGUAGE,
+        "javascript" => tree_sitter_javascript::LANGUAGE,
+        "typescript" => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
+        "tsx" => tree_sitter_typescript::LANGUAGE_TSX,
+        "go" => tree_sitter_go::LANGUAGE,
+        "java" => tree_sitter_java::LANGUAGE,
+        "c" => tree_sitter_c::LANGUAGE,
+        _ => return None,
+    };
+    Some(grammar.into())
+}
+
+/// The pieces of a program of at most so many characters, cut between definitions, then statements.
+/// None if it is nested too deep for that, or the grammar is not one the splitter takes.
+pub(crate) fn pieces<'a>(text: &'a str, grammar: &Language, chars: usize) -> Option<Vec<(usize, &'a str)>> {
+    let mut deepest = 0;
+    walk(text, grammar, |_, depth| deepest = deepest.max(depth));
+    if deepest > DEEPEST {
+        return None;
+    }
+    let splitter = CodeSplitter::new(grammar.clone(), chars).ok()?;
+    Some(splitter.chunk_indices(text).collect())
+}
+
+/// Everything that is defined in a program, in the order it begins in.
+pub(crate) fn definitions(text: &str, grammar: &Language) -> Vec<Section> {
+    let mut definitions = Vec::new();
+    walk(text, grammar, |node, _| {
+        if let Some(name) = name(node).and_then(|name| text.get(name.byte_range())) {
+            let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+            definitions.push(Section { start: node.start_byte(), end: node.end_byte(), name });
+        }
+    });
+    definitions
+}
+
+/// Visits every node of a program's tree, parents before their children, with its depth.
+fn walk(text: &str, grammar: &Language, mut visit: impl FnMut(Node<'_>, u32)) {
+    let mut parser = Parser::new();
+    let Some(tree) = parser.set_language(grammar).ok().and_then(|()| parser.parse(text, None)) else { return };
+    // Along a cursor rather than by calls: programs may be nested deeper than the stack.
+    let mut cursor = tree.walk();
+    loop {
+        visit(cursor.node(), cursor.depth());
+        if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a node defines.
+fn name(node: Node<'_>) -> Option<Node<'_>> {
+    let kind = node.kind();
+    if kind == "impl_item" {
+        return node.child_by_field_name("type");
+    }
+    // `const quay = () => …` is how JavaScript often defines functions.
+    let holds_function = || {
+        let value = node.child_by_field_name("value").map(|value| value.kind());
+        value.is_some_and(|kind| matches!(kind, "arrow_function" | "function_expression" | "class"))
+    };
+    let defines =
+        DEFINITIONS.iter().any(|end| kind.ends_with(end)) || kind == "variable_declarator" && holds_function();
+    if !defines {
+        return None;
+    }
+    let named = node.child_by_field_name("name");
+    // C wraps a function's name in what the function gives.
+    if named.is_none() && kind == "function_definition" { declared(node) } else { named }
+}
+
+fn declared(function: Node<'_>) -> Option<Node<'_>> {
+    let mut node = function.child_by_field_name("declarator")?;
+    for _ in 0..DECLARATORS {
+        // The grammar gives what stands in parentheses no name of its own.
+        let inner = if node.kind() == "parenthesized_declarator" { node.named_child(0) } else { None };
+        match inner.or_else(|| node.child_by_field_name("declarator")) {
+            Some(inner) => node = inner,
+            None => return Some(node),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sections::Around;
+
+    /// What the first `x` in a program is defined in.
+    fn check(language: &str, text: &str, expected: &[&str]) {
+        let definitions = definitions(text, &grammar(language).expect(language));
+        let at = text.find('x').expect("an x");
+        assert_eq!(Around::new(&definitions).names(at, at + 1), expected, "{text}");
+    }
+
+    #[test]
+    fn definitions_are_named() {
+        check("rust", "mod quay { impl<T> Bar for Fog<T> { fn salt() { x } } }", &["quay", "Fog<T>", "salt"]);
+        check("rust", "fn quay() {}\nfn bar() { if a { x } }", &["bar"]);
+        check("python", "class Quay:\n    @property\n    def bar(self):\n        x\n", &["Quay", "bar"]);
+        check("javascript", "class Quay { bar() { x } }", &["Quay", "bar"]);
+        check("javascript", "const quay = () => { function bar() { x } }", &["quay", "bar"]);
+        check("typescript", "namespace quay { interface Bar { x: number } }", &["quay", "Bar"]);
+        check("tsx", "function Quay() { return <p>{x}</p> }", &["Quay"]);
+        check("go", "package p\nfunc (q Quay) Bar() { x() }", &["Bar"]);
+        check("java", "class Quay { void bar() { x(); } }", &["Quay", "bar"]);
+        check("c", "static char *(*quay(int a))(void) { x(); }", &["quay"]);
+    }
+
+    #[test]
+    fn whatever_it_is_fed_it_returns() {
+        for language in ["rust", "python", "javascript", "c"] {
+            let grammar = grammar(language).expect(language);
+            definitions("fn ) class {{ \u{0} é def", &grammar);
+            definitions(&"{(".repeat(50_000), &grammar);
+            pieces("fn ) class {{ \u{0} é def", &grammar, 4);
+        }
+        assert!(grammar("shell").is_none());
+        let grammar = grammar("javascript").expect("it is parsed");
+        let is_cut = |levels| pieces(&format!("{}a", "a=>".repeat(levels)), &grammar, 1800).is_some();
+        assert!(is_cut(100) && !is_cut(20_000));
+    }
+}

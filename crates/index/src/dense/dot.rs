@@ -1,0 +1,59 @@
+//! The inner product of two vectors, with the widest instructions of the processor at hand: the program is built
+//! for all processors and finds out when it runs.
+
+use std::sync::LazyLock;
+
+use pulp::{Arch, Simd, WithSimd};
+
+static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+
+struct Dot<'a>(&'a [f32], &'a [f32]);
+
+impl WithSimd for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (left, left_rest) = S::as_simd_f32s(self.0);
+        let (right, right_rest) = S::as_simd_f32s(self.1);
+        // Four sums side by side: one would wait for its own last addition.
+        let mut sums = [simd.splat_f32s(0.0); 4];
+        let (left_fours, left_few) = left.as_chunks::<4>();
+        let (right_fours, right_few) = right.as_chunks::<4>();
+        for (left, right) in left_fours.iter().zip(right_fours) {
+            for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+                *sum = simd.mul_add_e_f32s(*left, *right, *sum);
+            }
+        }
+        let [mut first, second, third, fourth] = sums;
+        for (left, right) in left_few.iter().zip(right_few) {
+            first = simd.mul_add_e_f32s(*left, *right, first);
+        }
+        let all = simd.add_f32s(simd.add_f32s(first, second), simd.add_f32s(third, fourth));
+        let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+        simd.reduce_sum_f32s(all) + rest
+    }
+}
+
+/// The inner product; of the shorter length if they differ.
+pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let length = left.len().min(right.len());
+    let (left, right) = (left.get(..length).unwrap_or_default(), right.get(..length).unwrap_or_default());
+    ARCH.dispatch(Dot(left, right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_equals_the_plain_sum() {
+        for length in [0, 1, 7, 16, 63, 64, 100, 384, 385] {
+            let left: Vec<f32> = (0..length).map(|at| (at as f32 * 0.37).sin()).collect();
+            let right: Vec<f32> = (0..length).map(|at| (at as f32 * 0.11).cos()).collect();
+            let plain: f64 = left.iter().zip(&right).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            assert!((f64::from(dot(&left, &right)) - plain).abs() < 1e-4, "{length}");
+        }
+        assert!((dot(&[1.0, 2.0], &[3.0]) - 3.0).abs() < f32::EPSILON);
+    }
+}

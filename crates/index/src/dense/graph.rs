@@ -1,0 +1,172 @@
+//! The HNSW graph of a lane: built from its vectors, measured, carried from generation to generation while most of
+//! its points live.
+
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use fixedbitset::FixedBitSet;
+use frontload_core::Field;
+use hnsw_rs::{anndists::dist::distances::Distance, api::AnnT, hnsw::Hnsw, hnswio::HnswIo};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    dot::dot,
+    vectors::{Vectors, write_file},
+};
+use crate::{IndexError, layout};
+
+/// Neighbours a point keeps, and candidates weighed while building: `hnsw_rs`'s usual choices.
+const NEIGHBOURS: usize = 24;
+const BUILD_CANDIDATES: usize = 200;
+/// `hnsw_rs` can only write a graph of exactly this many layers.
+const LAYERS: usize = 16;
+/// Candidates a search weighs at least.
+const SEARCH_CANDIDATES: usize = 128;
+/// Vectors the graph is measured with.
+const PROBES: usize = 200;
+
+/// What is known of a graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphEntry {
+    /// Vectors in it.
+    pub points: u64,
+    /// Those it does not lead to, which are scanned beside it.
+    pub unreached: u64,
+    /// The share of the nearest 10 and 100 that it finds, over [`probes`](Self::probes) of its own vectors.
+    pub recall_at_10: f64,
+    /// See [`recall_at_10`](Self::recall_at_10).
+    pub recall_at_100: f64,
+    /// Vectors it was measured with.
+    pub probes: u64,
+}
+
+/// Cosine distance of unit vectors. `hnsw_rs`'s own dot distance asserts on what rounding may overshoot.
+#[derive(Clone, Copy, Default)]
+pub(super) struct UnitDistance;
+
+impl Distance<f32> for UnitDistance {
+    fn eval(&self, left: &[f32], right: &[f32]) -> f32 {
+        (1.0 - dot(left, right)).max(0.0)
+    }
+}
+
+/// An open graph.
+pub(super) struct Graph {
+    hnsw: Hnsw<'static, f32, UnitDistance>,
+    /// Vectors it leads to.
+    reached: FixedBitSet,
+    points: usize,
+}
+
+/// Builds a graph, measures it and writes it.
+pub(crate) fn write_graph(
+    generation: &Path,
+    field: &Field,
+    vectors: &Vectors,
+    distinct: &[u32],
+) -> Result<GraphEntry, IndexError> {
+        let hnsw: Hnsw<f32, UnitDistance> =
+        Hnsw::new(NEIGHBOURS, distinct.len(), LAYERS, BUILD_CANDIDATES, UnitDistance);
+    // Each vector once: equal ones would link to one another until nothing else is reached.
+    let points: Vec<(&[f32], usize)> =
+        distinct.iter().filter_map(|&at| Some((vectors.get(at)?, at as usize))).collect();
+    hnsw.parallel_insert_slice(&points);
+    let leads_to = |&&(vector, at): &&(&[f32], usize)| {
+        hnsw.search(vector, 10, SEARCH_CANDIDATES).iter().any(|near| near.d_id == at)
+    };
+    let reached: Vec<u32> = points.par_iter().filter(leads_to).map(|(_, at)| *at as u32).collect();
+    let unreached = points.len() - reached.len();
+    let (recall_at_10, recall_at_100, probes) = measure(&hnsw, &points);
+    let folder = generation.join(layout::DENSE);
+    // hnsw_rs panics on an unwritable folder; a failed graph is an I/O failure like any other.
+    let dumped = catch_unwind(AssertUnwindSafe(|| hnsw.file_dump(&folder, &layout::graph_base(field))));
+    match dumped {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(IndexError::io(&folder, io::Error::other(error))),
+        Err(_) => return Err(IndexError::io(&folder, io::Error::other("the graph could not be written"))),
+    }
+    let all = [points.len() as u32].into_iter().chain(reached);
+    let bytes: Vec<u8> = all.flat_map(u32::to_le_bytes).collect();
+    write_file(&generation.join(layout::points_file(field)), &bytes)?;
+    let (points, unreached) = (points.len() as u64, unreached as u64);
+    Ok(GraphEntry { points, unreached, recall_at_10, recall_at_100, probes })
+}
+
+/// How many vectors a graph holds, and which of them it leads to.
+pub(crate) fn reached(generation: &Path, field: &Field) -> Result<(usize, FixedBitSet), IndexError> {
+    let path = generation.join(layout::points_file(field));
+    let bytes = fs::read(&path).map_err(|source| IndexError::io(&path, source))?;
+    let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    let (&points, reached) = words.split_first().ok_or_else(|| IndexError::corrupt(&path, "empty"))?;
+    Ok((points as usize, reached.iter().map(|&at| at as usize).collect()))
+}
+
+impl Graph {
+    /// Opens a graph whose files have been checked.
+    pub fn open(generation: &Path, field: &Field) -> Result<Self, IndexError> {
+        let (points, reached) = reached(generation, field)?;
+        let folder = generation.join(layout::DENSE);
+        // The graph borrows its loader, which is a few hundred bytes: leaking it gives the graph an owner.
+        let loader: &'static HnswIo = Box::leak(Box::new(HnswIo::new(&folder, &layout::graph_base(field))));
+        match catch_unwind(AssertUnwindSafe(|| loader.load_hnsw_with_dist(UnitDistance))) {
+            Ok(Ok(hnsw)) => Ok(Self { hnsw, reached, points }),
+            Ok(Err(error)) => Err(IndexError::corrupt(&folder, error)),
+            Err(_) => Err(IndexError::corrupt(&folder, "its graph does not load")),
+        }
+    }
+
+    /// Whether a search can find a vector.
+    pub fn leads_to(&self, vector: u32) -> bool {
+        self.reached.contains(vector as usize)
+    }
+
+    /// Vectors it holds, those that are dead by now too.
+    pub fn points(&self) -> usize {
+        self.points
+    }
+
+    /// The vectors near a unit vector, with their similarity.
+    pub fn search(&self, query: &[f32], wanted: usize) -> Vec<(f32, u32)> {
+        let wanted = wanted.min(self.points);
+        let found = self.hnsw.search(query, wanted, wanted.max(SEARCH_CANDIDATES));
+        found.iter().map(|near| (1.0 - near.distance, near.d_id as u32)).collect()
+    }
+}
+
+/// Recall of the nearest 10 and 100 against a scan, and with how many of the points it was measured.
+fn measure(hnsw: &Hnsw<f32, UnitDistance>, points: &[(&[f32], usize)]) -> (f64, f64, u64) {
+    let step = points.len().div_ceil(PROBES).max(1);
+    let probes: Vec<&[f32]> = points.iter().step_by(step).map(|(vector, _)| *vector).collect();
+    let found: Vec<(usize, usize, usize, usize)> = probes
+        .par_iter()
+        .map(|probe| {
+            let mut exact: Vec<(f32, usize)> = points.iter().map(|(vector, at)| (dot(probe, vector), *at)).collect();
+            exact.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
+            let near = hnsw.search(probe, 100, SEARCH_CANDIDATES);
+            let shared = |depth: usize| {
+                let wanted = exact.iter().take(depth);
+                let hit = |at: usize| near.iter().take(depth).any(|near| near.d_id == at);
+                (wanted.clone().filter(|(_, at)| hit(*at)).count(), wanted.len())
+            };
+            let ((ten, of_ten), (hundred, of_hundred)) = (shared(10), shared(100));
+            (ten, of_ten, hundred, of_hundred)
+        })
+        .collect();
+    let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
+    let sum = |value: fn(&(usize, usize, usize, usize)) -> usize| found.iter().map(value).sum::<usize>();
+    let (ten, hundred) = (share(sum(|one| one.0), sum(|one| one.1)), share(sum(|one| one.2), sum(|one| one.3)));
+    (ten, hundred, probes.len() as u64)
+}
+
+/// Shares a graph's files with the generation they are from.
+pub(crate) fn carry_graph(from: &Path, to: &Path, field: &Field) -> Result<(), IndexError> {
+    for name in layout::graph_files(field) {
+        let (old, new) = (from.join(&name), to.join(&name));
+        fs::hard_link(&old, &new).or_else(|_| fs::copy(&old, &new).map(drop)).map_err(|source| IndexError::io(&new, source))?;
+    }
+    Ok(())
+}
