@@ -17,10 +17,19 @@ fn mixed() -> Bench {
          <p>No &quot;crossings&quot; after <b>nine</b> on Sundays.</p><script>var hidden=1</script></body></html>",
     );
     bench.write("mixed/table.csv", "id,title,text,year\nrow-1,Ledger,\"Eleven barrels of herring, two spoilt\",1907\n");
-    bench.write("mixed/code.rs", "/// Counts the gulls.\nfn count_gulls(harbour: &Harbour) -> usize {\n    harbour.gulls.len()\n}\n");
+    bench.write(
+        "mixed/code.rs",
+        "/// Counts the gulls.\nfn count_gulls(harbour: &Harbour) -> usize {\n    harbour.gulls.len()\n}\n",
+    );
     // windows-1252, and UTF-16 with its mark.
-    bench.write("mixed/old.txt", b"Der Gie\xdfer pr\xfcfte die Glocke und fand den Sprung erst am Abend im Licht der Laterne.");
-    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain("The weathercock was regilt.".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    bench.write(
+        "mixed/old.txt",
+        b"Der Gie\xdfer pr\xfcfte die Glocke und fand den Sprung erst am Abend im Licht der Laterne.",
+    );
+    let wide: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain("The weathercock was regilt.".encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
     bench.write("mixed/wide.txt", wide);
     bench.write("mixed/.gitignore", "secret.txt\n");
     bench.write("mixed/secret.txt", "The combination is four nine two.");

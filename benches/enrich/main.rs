@@ -79,7 +79,12 @@ fn main() -> Result<()> {
             ours.push(run_ours(&model, slots, true, lines)?.0);
         }
         let rates = [&ours, &theirs].map(|runs| runs.last().map_or(f64::NAN, Run::rate));
-        println!("block {block}: ours {:.3} chunks/s, llama-server {:.3}: {:.2}", rates[0], rates[1], rates[0] / rates[1]);
+        println!(
+            "block {block}: ours {:.3} chunks/s, llama-server {:.3}: {:.2}",
+            rates[0],
+            rates[1],
+            rates[0] / rates[1]
+        );
     }
     for (name, runs) in [(format!("ours, {slots} slots"), &ours), ("llama-server, 4 slots".to_owned(), &theirs)] {
         for run in runs {
@@ -98,7 +103,8 @@ fn main() -> Result<()> {
     println!("ours ÷ llama-server        {:.2}  (blocks {first:.2} to {last:.2})", median(&ratios));
 
     let slow = Peer::start(&model, 1)?.run(&json[..SLOW_CHUNKS.min(json.len())], 1, false)?;
-    let rate = ours.iter().map(|run| run.chunks).sum::<usize>() as f64 / ours.iter().map(|run| run.seconds).sum::<f64>();
+    let rate =
+        ours.iter().map(|run| run.chunks).sum::<usize>() as f64 / ours.iter().map(|run| run.seconds).sum::<f64>();
     println!(
         "one at a time, nothing shared: {:.3} chunks/s on {} chunks; ours ÷ that {:.1}",
         slow.rate(),

@@ -57,7 +57,8 @@ pub fn dense(data: &Data) -> Result<()> {
         .iter()
         .map(|query| {
             let score = |vector: &[f32]| vector.iter().zip(query).map(|(left, right)| left * right).sum::<f32>();
-            let mut scored: Vec<(f32, u64)> = all.iter().zip(0..).map(|((_, vector), id)| (score(vector), id)).collect();
+            let mut scored: Vec<(f32, u64)> =
+                all.iter().zip(0..).map(|((_, vector), id)| (score(vector), id)).collect();
             scored.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
             scored.into_iter().take(DEPTH).map(|(_, id)| id).collect()
         })
@@ -119,7 +120,8 @@ pub fn words(data: &Data) -> Result<()> {
             let (mut our_round, mut their_round) = (Vec::new(), Vec::new());
             for query in &data.prepared {
                 let text = data.reader.words_of_query(query).join(" ");
-                let ours = || lanes.iter().map(|lane| data.reader.search(lane, query, (DEPTH, None))).collect::<Vec<_>>();
+                let ours =
+                    || lanes.iter().map(|lane| data.reader.search(lane, query, (DEPTH, None))).collect::<Vec<_>>();
                 let parsed = || {
                     let query = parser.parse_query(&text)?;
                     searcher.search(&query, &TopDocs::with_limit(DEPTH).order_by_score())
@@ -172,7 +174,7 @@ impl Server {
             let told: serde_json::Value = serde_json::from_str(&line)?;
             Ok(Self { child, address: format!("http://{}", told["listening"].as_str().ok_or("no address")?) })
         });
-        println!("  open to listening: {:.0} ms", ms);
+        println!("  open to listening: {ms:.0} ms");
         server
     }
 
@@ -278,7 +280,11 @@ pub fn embedding(data: &Data) -> Result<()> {
         for (left, right) in vectors?.iter().zip(stock_vectors?) {
             least = least.min(left.iter().zip(&right).map(|(left, right)| left * right).sum());
         }
-        println!("  ours {:.1} texts/s, stock {:.1}", 2e3 * texts.len() as f64 / (first + fourth), 2e3 * texts.len() as f64 / (second + third));
+        println!(
+            "  ours {:.1} texts/s, stock {:.1}",
+            2e3 * texts.len() as f64 / (first + fourth),
+            2e3 * texts.len() as f64 / (second + third)
+        );
     }
     ratio("ours ÷ fastembed as it comes", &ratios);
     println!("  least cosine between the two: {least:.6}");
@@ -295,7 +301,11 @@ pub fn fresh(data: &Data) -> Result<()> {
         .iter()
         .enumerate()
         .filter(|(at, _)| at % 100 != 50)
-        .map(|(at, row)| if at % 100 == 7 { row.replacen("\"text\":\"", "\"text\":\"Revised. ", 1) } else { (*row).to_owned() })
+        .map(
+            |(at, row)| {
+                if at % 100 == 7 { row.replacen("\"text\":\"", "\"text\":\"Revised. ", 1) } else { (*row).to_owned() }
+            },
+        )
         .collect();
     fs::write(&path, changed.join("\n"))?;
     let ended = frontload(&data.place, &["rebuild"]);

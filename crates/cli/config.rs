@@ -8,7 +8,9 @@ use std::{
 use anyhow::{Context, bail};
 use frontload_engine::{Exemplar, read_exemplars};
 use frontload_index::IndexDir;
-use frontload_models::{EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator};
+use frontload_models::{
+    EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator,
+};
 use serde::Deserialize;
 
 use crate::args::Global;

@@ -65,11 +65,13 @@ pub fn hit(hit: &Hit, explain: bool) {
     if explain {
         for given in &hit.evidence {
             let matched = given.handle.as_ref().map_or_else(String::new, |handle| {
-                let quote = quote(&hit.chunk, handle).map_or_else(String::new, |quote| format!(" from “{}”", cut(quote, 60)));
+                let quote =
+                    quote(&hit.chunk, handle).map_or_else(String::new, |quote| format!(" from “{}”", cut(quote, 60)));
                 format!("  {}{quote}", said(handle))
             });
             let part = &given.given;
-            let (lane, rank) = (part.lane.to_string(), part.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string()));
+            let (lane, rank) =
+                (part.lane.to_string(), part.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string()));
             line(&format!(
                 "    {dim}{lane:<16} rank {rank:<4} score {:<8.3} share {:.3}{dim:#}{matched}",
                 part.score, part.share

@@ -20,8 +20,7 @@ pub fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let Some(before) = args.before.or_else(earlier) else {
         bail!("generation {after} has none before it: nothing to compare it with");
     };
-    let (old, new) =
-        (Reader::open_generation(&config.index, before)?, Reader::open_generation(&config.index, after)?);
+    let (old, new) = (Reader::open_generation(&config.index, before)?, Reader::open_generation(&config.index, after)?);
     let difference = diff(&old, &new)?;
     let queries: Vec<String> = match &args.queries {
         Some(path) => read_topics(path)?.into_iter().map(|topic| topic.text).collect(),

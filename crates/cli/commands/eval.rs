@@ -175,7 +175,8 @@ fn compare(
             .iter()
             .map(|&measure| {
                 let of_measure = against_first(&columns, measure).into_iter();
-                let rows: BTreeMap<String, serde_json::Value> = of_measure.map(|(name, one)| (name, difference(&one))).collect();
+                let rows: BTreeMap<String, serde_json::Value> =
+                    of_measure.map(|(name, one)| (name, difference(&one))).collect();
                 (measure.to_string(), json!(rows))
             })
             .collect();
@@ -203,9 +204,8 @@ fn compare(
 /// Every system but the first, compared with it on all topics.
 fn against_first(columns: &[(String, Measured)], measure: Measure) -> Vec<(String, Paired)> {
     let Some(((_, first), others)) = columns.split_first() else { return Vec::new() };
-    let compare = |(name, other): &(String, Measured)| {
-        (name.clone(), paired(&pairs(first, other, measure, |_| true), SEED))
-    };
+    let compare =
+        |(name, other): &(String, Measured)| (name.clone(), paired(&pairs(first, other, measure, |_| true), SEED));
     others.iter().map(compare).collect()
 }
 

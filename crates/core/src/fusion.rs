@@ -32,8 +32,9 @@ pub enum Fusion {
 pub enum Against {
     /// The lane's own candidates for this query: its last is worth 0, its best 1. What it did not find is worth 0.
     Candidates,
-    /// From what any chunk would score to the lane's best for this query: a score is worth the same however deep
-    /// the lane was looked along, and what another lane found can be scored here too.
+    /// From what any chunk would score to the lane's best for this query, in the lanes over the text: a score there
+    /// is worth the same however deep the lane was looked along, and what another lane found can be scored too. In a
+    /// handle lane from its last candidate, as above: a handle that is merely not far says nothing.
     Best,
     /// From what any chunk would score to the most that this query could score at all: a lane that found nothing
     /// good does not speak as loudly as one that did.
@@ -172,7 +173,8 @@ impl LaneRanking {
         let best = self.hits.first().map_or(score, |hit| hit.score);
         let (low, high) = match against {
             Against::Candidates => (self.hits.last().map_or(score, |hit| hit.score), best),
-            Against::Best => (self.scale.floor.min(best), best),
+            Against::Best if self.lane.is_plain() => (self.scale.floor.min(best), best),
+            Against::Best => (self.hits.last().map_or(score, |hit| hit.score), best),
             Against::Ceiling => (self.scale.floor.min(best), self.scale.ceiling.max(best)),
         };
         let range = high - low;

@@ -39,7 +39,9 @@ pub struct Lane {
 
 /// A string that names no lane.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a lane: expected FIELD.METHOD, such as body.bm25 or time.dense, or with a weight, time.dense=0.5")]
+#[error(
+    "{0:?} is not a lane: expected FIELD.METHOD, such as body.bm25 or time.dense, or with a weight, time.dense=0.5"
+)]
 pub struct LaneError(String);
 
 impl Lane {

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 use crate::{
     CorpusError,
     formats::{self, FORMATS},
-    language, walk,
+    language,
+    walk::{self, SourceFile},
 };
 
 /// Everything readable.
@@ -43,18 +44,24 @@ pub struct Skipped {
 pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     let mut corpus = Corpus::default();
     let mut given = HashSet::new();
+    let mut opened = HashSet::new();
     let mut sources = Vec::new();
     let mut ids = HashMap::new();
     for path in paths {
         let found = walk::files_of(path)?;
-        let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-        if !given.insert(absolute.clone()) {
+        if !given.insert(absolute(path)) {
             corpus.skip(path.display().to_string(), "it was given before");
             continue;
         }
-        sources.push(unique(&source_name(&absolute), &sources));
+        sources.push(unique(&source_name(&absolute(path)), &sources));
         corpus.skipped.extend(found.skipped);
-        let read: Vec<Corpus> = found.files.par_iter().map(formats::read).collect();
+        // A file may be given besides the folder it is in.
+        let is_new = |file: &SourceFile| opened.insert(absolute(&file.path));
+        let (files, again): (Vec<_>, Vec<_>) = found.files.into_iter().partition(is_new);
+        for file in again {
+            corpus.skip(file.path.display().to_string(), "it was read before");
+        }
+        let read: Vec<Corpus> = files.par_iter().map(formats::read).collect();
         for part in read {
             corpus.skipped.extend(part.skipped);
             for document in part.documents {
@@ -99,6 +106,10 @@ impl Corpus {
         source.clone_into(&mut document.source);
         self.documents.push(document);
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A folder's name, or a file's without its ending.
@@ -148,6 +159,7 @@ mod tests {
         let files = [("in/a.md", "# The Quay\nText."), ("in/b.txt", "Plain."), ("in/sub/c.txt", "Deeper.")];
         check(&files, &["in"], &["in: a.md", "in: b.txt", "in: sub/c.txt"], &[]);
         check(&files, &["in/a.md"], &["a: a.md"], &[]);
+        check(&files, &["in/sub", "in"], &["sub: c.txt", "in: a.md", "in: b.txt"], &["it was read before"]);
         check(&files, &["in/sub/.."], &["in: a.md", "in: b.txt", "in: sub/c.txt"], &[]);
     }
 

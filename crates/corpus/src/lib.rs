@@ -9,8 +9,6 @@ mod corpus;
 mod encoding;
 mod error;
 mod formats;
-#[cfg(test)]
-mod fuzz;
 mod language;
 mod sections;
 mod syntax;

@@ -8,7 +8,7 @@ use crate::sections::Section;
 /// How the kinds of nodes end that define something, in all of the grammars.
 const DEFINITIONS: [&str; 6] = ["_declaration", "_definition", "_item", "_module", "_spec", "_specifier"];
 /// The splitter goes through a program once for every level it is nested: with 20,000 of them it does not return.
-const DEEPEST: u32 = 512;
+const DEEPEST: usize = 512;
 /// How deep a name in C may be wrapped: `int (*(*f)(void))[3]` is ordinary.
 const DECLARATORS: usize = 16;
 
@@ -53,20 +53,24 @@ pub(crate) fn definitions(text: &str, grammar: &Language) -> Vec<Section> {
 }
 
 /// Visits every node of a program's tree, parents before their children, with its depth.
-fn walk(text: &str, grammar: &Language, mut visit: impl FnMut(Node<'_>, u32)) {
+fn walk(text: &str, grammar: &Language, mut visit: impl FnMut(Node<'_>, usize)) {
     let mut parser = Parser::new();
     let Some(tree) = parser.set_language(grammar).ok().and_then(|()| parser.parse(text, None)) else { return };
     // Along a cursor rather than by calls: programs may be nested deeper than the stack.
     let mut cursor = tree.walk();
+    // The cursor would count it afresh for every node.
+    let mut depth = 0;
     loop {
-        visit(cursor.node(), cursor.depth());
+        visit(cursor.node(), depth);
         if cursor.goto_first_child() {
+            depth += 1;
             continue;
         }
         while !cursor.goto_next_sibling() {
             if !cursor.goto_parent() {
                 return;
             }
+            depth -= 1;
         }
     }
 }

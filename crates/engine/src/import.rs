@@ -128,7 +128,10 @@ fn read_rows(file: &Path) -> Result<Vec<ExportRow>, EngineError> {
         let named = row.kind.starts_with(|letter: char| letter.is_ascii_lowercase())
             && row.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if !named || Field::is_reserved(&row.kind) || row.kind.len() > 32 {
-            return Err(wrong(format!("{:?} is not a kind's name ([a-z][a-z0-9_]*, not body, title or concatenated)", row.kind)));
+            return Err(wrong(format!(
+                "{:?} is not a kind's name ([a-z][a-z0-9_]*, not body, title or concatenated)",
+                row.kind
+            )));
         }
         rows.push(row);
     }

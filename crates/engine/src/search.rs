@@ -146,11 +146,11 @@ fn plain_ranks(
     rankings: &[LaneRanking],
     how: Fusion,
 ) -> Result<HashMap<ChunkId, usize>, EngineError> {
-    let weight = |lane: &Lane| reader.manifest().lanes.iter().find(|entry| entry.lane == *lane).map(|entry| entry.weight);
+    let weight =
+        |lane: &Lane| reader.manifest().lanes.iter().find(|entry| entry.lane == *lane).map(|entry| entry.weight);
     let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
-    let mut plain: Vec<LaneRanking> = plain
-        .map(|ranking| LaneRanking { weight: weight(&ranking.lane).unwrap_or(1.0), ..ranking })
-        .collect();
+    let mut plain: Vec<LaneRanking> =
+        plain.map(|ranking| LaneRanking { weight: weight(&ranking.lane).unwrap_or(1.0), ..ranking }).collect();
     complete(reader, query, &mut plain, how, usize::MAX)?;
     Ok(fusion::fuse(&plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect())
 }
@@ -213,7 +213,8 @@ fn query_vector(embedder: &mut dyn Embedder, query: &str, degraded: &mut Vec<Str
     let pieces = embedder.pieces(query, TextRole::Query);
     let (first, cut) = (pieces.first().copied().unwrap_or(query), pieces.len() > 1);
     if cut {
-        degraded.push("the end of the query in the dense lanes: it is longer than the embedding model reads".to_owned());
+        degraded
+            .push("the end of the query in the dense lanes: it is longer than the embedding model reads".to_owned());
     }
     match embedder.embed(&[first], TextRole::Query) {
         Ok(vectors) => vectors.into_iter().next().unwrap_or_default(),

@@ -153,7 +153,14 @@ mod tests {
 
     fn chunk(document: &str, ordinal: u32, heading: &str, text: &str) -> Chunk {
         let headings = if heading.is_empty() { vec![] } else { vec![heading.to_owned()] };
-        Chunk { document: document.into(), ordinal, title: "Log".into(), headings, text: text.into(), ..Chunk::default() }
+        Chunk {
+            document: document.into(),
+            ordinal,
+            title: "Log".into(),
+            headings,
+            text: text.into(),
+            ..Chunk::default()
+        }
     }
 
     #[test]

@@ -74,7 +74,9 @@ fn topics_needed(differences: &[f64], difference: f64) -> Option<usize> {
 /// Corrects p-values for how many were looked at. Holm, Scandinavian Journal of Statistics 1979.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&left, &right| p_values.get(left).partial_cmp(&p_values.get(right)).unwrap_or(std::cmp::Ordering::Equal));
+    order.sort_by(|&left, &right| {
+        p_values.get(left).partial_cmp(&p_values.get(right)).unwrap_or(std::cmp::Ordering::Equal)
+    });
     let mut corrected = vec![1.0; p_values.len()];
     let mut least: f64 = 0.0;
     for (rank, at) in order.into_iter().enumerate() {

@@ -111,7 +111,9 @@ pub enum IndexError {
 fn known_names(known: &[String]) -> String {
     match known {
         [] => String::new(),
-        known => format!("; there is {}", known.iter().map(|name| format!("meta.{name}")).collect::<Vec<_>>().join(", ")),
+        known => {
+            format!("; there is {}", known.iter().map(|name| format!("meta.{name}")).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -151,9 +151,14 @@ impl Reading<'_> {
         }
         self.blanks();
         let start = self.at;
-        let signs =
-            [("!=", None), ("<=", Some(Comparison::AtMost)), (">=", Some(Comparison::AtLeast)), ("=", Some(Comparison::Equal)),
-             ("<", Some(Comparison::Less)), (">", Some(Comparison::More))];
+        let signs = [
+            ("!=", None),
+            ("<=", Some(Comparison::AtMost)),
+            (">=", Some(Comparison::AtLeast)),
+            ("=", Some(Comparison::Equal)),
+            ("<", Some(Comparison::Less)),
+            (">", Some(Comparison::More)),
+        ];
         let Some((_, comparison)) = signs.into_iter().find(|(sign, _)| self.sign(sign)) else {
             return Err(self.wrong("expected =, !=, <, <=, >, >= or in"));
         };

@@ -12,7 +12,9 @@ pub enum SchemaError {
     #[error("{0}")]
     Toml(#[from] Box<toml::de::Error>),
     /// A kind's name is not usable.
-    #[error("kind {0:?}: a kind is lower case, [a-z][a-z0-9_]*, at most 32 letters, and not \"body\", \"title\" or \"concatenated\"")]
+    #[error(
+        "kind {0:?}: a kind is lower case, [a-z][a-z0-9_]*, at most 32 letters, and not \"body\", \"title\" or \"concatenated\""
+    )]
     KindName(String),
     /// Two kinds of one name.
     #[error("kind {0:?} is declared twice")]

@@ -8,10 +8,15 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 pub(crate) fn stems(text: &str, stemmer: &Stemmer, fold_first: bool) -> Vec<String> {
     split(text)
         .into_iter()
-        .map(|word| match fold_first {
-            true => stemmer.stem(&unaccented(&word)).into_owned(),
-            false => unaccented(&stemmer.stem(&word)),
-        })
+        .map(
+            |word| {
+                if fold_first {
+                    stemmer.stem(&unaccented(&word)).into_owned()
+                } else {
+                    unaccented(&stemmer.stem(&word))
+                }
+            },
+        )
         .collect()
 }
 

@@ -50,7 +50,8 @@ impl Words {
     pub fn open(folder: &Path, metadata: MetaColumns) -> Result<Self, IndexError> {
         let wrong = |error: TantivyError| IndexError::corrupt(folder, error);
         let index = Index::open_in_dir(folder).map_err(wrong)?;
-        let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(wrong)?;
+        let reader: IndexReader =
+            index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(wrong)?;
         let record = index.schema().get_field(RECORD).map_err(wrong)?;
         let searcher = reader.searcher();
         let mut words = Self { index, searcher, record, places: vec![], digests: vec![], metadata };
@@ -79,9 +80,8 @@ impl Words {
 
     /// Numbers in use, with what stands under each.
     pub fn chunks(&self) -> impl Iterator<Item = (ChunkId, u64)> + '_ {
-        let used = |(at, (place, digest)): (usize, (&Option<DocAddress>, &u64))| {
-            place.map(|_| (ChunkId(at as u32), *digest))
-        };
+        let used =
+            |(at, (place, digest)): (usize, (&Option<DocAddress>, &u64))| place.map(|_| (ChunkId(at as u32), *digest));
         self.places.iter().zip(&self.digests).enumerate().filter_map(used)
     }
 

@@ -23,6 +23,9 @@ use crate::{IndexError, IndexedChunk, analysis::Analysis, layout::bm25_field};
 /// tantivy's own smallest budget is 15 MB a thread.
 const WRITER_BYTES: usize = 128 << 20;
 
+/// Gives a field's texts, and how they become words.
+type Texts<'a> = dyn Fn(&IndexedChunk, &Field) -> (Vec<String>, Analysis) + 'a;
+
 /// What is to be done to a folder of word lanes.
 pub(crate) struct Change<'a> {
     /// Chunks to add, each under its number and with its digest.
@@ -32,7 +35,7 @@ pub(crate) struct Change<'a> {
     /// All fields, whether a chunk has text for them or not.
     pub fields: &'a [Field],
     /// The texts of a field of a chunk, and how they become words.
-    pub texts: Box<dyn Fn(&IndexedChunk, &Field) -> (Vec<String>, Analysis) + 'a>,
+    pub texts: Box<Texts<'a>>,
     /// The facts that get columns.
     pub metadata: &'a MetaColumns,
 }

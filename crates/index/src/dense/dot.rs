@@ -12,6 +12,8 @@ struct Dot<'a>(&'a [f32], &'a [f32]);
 impl WithSimd for Dot<'_> {
     type Output = f32;
 
+    // pulp compiles this once for each set of instructions, which only works on what is inlined into it.
+    #[allow(clippy::inline_always)]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
         let (left, left_rest) = S::as_simd_f32s(self.0);

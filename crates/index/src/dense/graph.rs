@@ -69,8 +69,7 @@ pub(crate) fn write_graph(
     vectors: &Vectors,
     distinct: &[u32],
 ) -> Result<GraphEntry, IndexError> {
-        let hnsw: Hnsw<f32, UnitDistance> =
-        Hnsw::new(NEIGHBOURS, distinct.len(), LAYERS, BUILD_CANDIDATES, UnitDistance);
+    let hnsw: Hnsw<f32, UnitDistance> = Hnsw::new(NEIGHBOURS, distinct.len(), LAYERS, BUILD_CANDIDATES, UnitDistance);
     // Each vector once: equal ones would link to one another until nothing else is reached.
     let points: Vec<(&[f32], usize)> =
         distinct.iter().filter_map(|&at| Some((vectors.get(at)?, at as usize))).collect();
@@ -166,7 +165,9 @@ fn measure(hnsw: &Hnsw<f32, UnitDistance>, points: &[(&[f32], usize)]) -> (f64, 
 pub(crate) fn carry_graph(from: &Path, to: &Path, field: &Field) -> Result<(), IndexError> {
     for name in layout::graph_files(field) {
         let (old, new) = (from.join(&name), to.join(&name));
-        fs::hard_link(&old, &new).or_else(|_| fs::copy(&old, &new).map(drop)).map_err(|source| IndexError::io(&new, source))?;
+        fs::hard_link(&old, &new)
+            .or_else(|_| fs::copy(&old, &new).map(drop))
+            .map_err(|source| IndexError::io(&new, source))?;
     }
     Ok(())
 }

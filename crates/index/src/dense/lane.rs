@@ -79,10 +79,10 @@ impl DenseLane {
     pub fn search(&self, query: &[f32], vectors: &Vectors, (depth, among): (usize, Option<&Among>)) -> Vec<Scored> {
         let rows = self.rows.len().max(1);
         let mut scored = match (&self.graph, among) {
-            (Some(graph), None) => self.from_graph(graph, (query, vectors), depth, 1.0, None),
+            (Some(graph), None) => self.ask_graph(graph, (query, vectors), depth, 1.0, None),
             (Some(graph), Some(among)) if among.len() as f64 >= rows as f64 * GRAPH_SHARE => {
                 let share = (among.len() as f64 / rows as f64).min(1.0);
-                self.from_graph(graph, (query, vectors), depth, share, Some(among))
+                self.ask_graph(graph, (query, vectors), depth, share, Some(among))
             }
             (_, Some(among)) => among.iter().filter_map(|chunk| self.score(query, vectors, chunk)).collect(),
             (None, None) => self.scan(query, vectors, depth),
@@ -100,7 +100,7 @@ impl DenseLane {
         best.map(|(score, item)| Scored { chunk, score, item: Some(item) })
     }
 
-    fn from_graph(
+    fn ask_graph(
         &self,
         beside: &BesideGraph,
         (query, vectors): (&[f32], &Vectors),
@@ -110,7 +110,8 @@ impl DenseLane {
     ) -> Vec<Scored> {
         // Some of what it finds is dead or filtered out, and several of a chunk's rows may be near.
         let live = self.rows.vectors().len() as f64 / beside.graph.points().max(1) as f64;
-        let wanted = depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / (live.min(1.0) * share).max(0.05);
+        let wanted =
+            depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / (live.min(1.0) * share).max(0.05);
         let mut near = beside.graph.search(query, wanted as usize);
         near.extend(beside.flat.iter().filter_map(|&at| Some((dot(query, vectors.get(at)?), at))));
         self.best_of(&near, among)

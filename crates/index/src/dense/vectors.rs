@@ -141,7 +141,10 @@ mod tests {
         assert_eq!((again.stored_parts(), again.write_new(folder.path()).expect("written")), (1, 2));
         let both = Vectors::read(folder.path(), 2, 2).expect("reads");
         assert_eq!(both.len(), 3);
-        assert_eq!([both.get(0), both.get(1), both.get(2)], [Some(&[1.0, 0.0][..]), Some(&[0.0, 1.0]), Some(&[0.6, 0.8])]);
+        assert_eq!(
+            [both.get(0), both.get(1), both.get(2)],
+            [Some(&[1.0, 0.0][..]), Some(&[0.0, 1.0]), Some(&[0.6, 0.8])]
+        );
         assert_eq!((both.get(3), both.by_key().get(&key("c"))), (None, Some(&2)));
         assert!(Vectors::read(folder.path(), 3, 2).is_err());
     }

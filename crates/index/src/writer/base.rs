@@ -1,12 +1,14 @@
 //! The generation a new one is written on top of.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use frontload_core::Lane;
 
 use crate::{
-    IndexDir, IndexError,
-    analysis,
+    IndexDir, IndexError, analysis,
     bm25::{MetaColumns, Words},
     dense::Vectors,
     layout,

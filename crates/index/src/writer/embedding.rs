@@ -23,7 +23,7 @@ pub(super) struct Embedded {
     /// Whether positions are those of the base: its rows and graphs hold.
     pub carried: bool,
     /// By chunk (its place in the build) and field: the vectors, each with the text's item number.
-    pub rows: HashMap<(usize, usize), Vec<(u32, u32)>>,
+    pub rows: BTreeMap<(usize, usize), Vec<(u32, u32)>>,
     pub new: usize,
     pub reused: usize,
     pub in_pieces: usize,

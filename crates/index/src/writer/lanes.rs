@@ -28,9 +28,7 @@ pub(super) fn rows(plan: &Plan, kept: Option<&Base>, embedded: &Embedded) -> Res
         rows.retain(|row| !removed.contains(&ChunkId(row.chunk)));
         all.push(rows);
     }
-    let mut new: Vec<(&(usize, usize), &Vec<(u32, u32)>)> = embedded.rows.iter().collect();
-    new.sort_unstable();
-    for (&(chunk, field), vectors) in new {
+    for (&(chunk, field), vectors) in &embedded.rows {
         let (Some(id), Some(rows)) = (plan.ids.get(chunk), all.get_mut(field)) else { continue };
         rows.extend(vectors.iter().map(|&(vector, item)| Row { vector, chunk: id.0, item }));
     }

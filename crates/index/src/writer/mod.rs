@@ -211,9 +211,10 @@ impl<'a> Plan<'a> {
     }
 
     fn change(&self) -> Change<'_> {
-        let added = self.added.iter().filter_map(|&at| {
-            Some((*self.ids.get(at)?, self.build.chunks.get(at)?, *self.digests.get(at)?))
-        });
+        let added = self
+            .added
+            .iter()
+            .filter_map(|&at| Some((*self.ids.get(at)?, self.build.chunks.get(at)?, *self.digests.get(at)?)));
         Change {
             added: added.collect(),
             removed: self.removed.clone(),

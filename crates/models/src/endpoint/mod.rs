@@ -140,7 +140,13 @@ impl Run<'_> {
         let due = self.again.iter().position(|asked| asked.not_before.is_none_or(|at| at <= now));
         match due {
             Some(at) => self.again.remove(at),
-            None => self.prompts.next().map(|prompt| Asked { prompt, attempts: 0, malformed: 0, not_before: None, deadline: None }),
+            None => self.prompts.next().map(|prompt| Asked {
+                prompt,
+                attempts: 0,
+                malformed: 0,
+                not_before: None,
+                deadline: None,
+            }),
         }
     }
 

@@ -87,9 +87,10 @@ fn prefixes(model: &EmbeddingModel) -> Prefixes {
         told("query: ", "passage: ")
     } else if name.starts_with("NomicEmbed") || name.starts_with("ModernBertEmbed") {
         told("search_query: ", "search_document: ")
-    } else if name.starts_with("BGE") && name.contains("EN") {
-        told(asked, "")
-    } else if name.starts_with("Mxbai") || name.starts_with("SnowflakeArctic") {
+    } else if (name.starts_with("BGE") && name.contains("EN"))
+        || name.starts_with("Mxbai")
+        || name.starts_with("SnowflakeArctic")
+    {
         told(asked, "")
     } else if name.starts_with("EmbeddingGemma") {
         told("task: search result | query: ", "title: none | text: ")

@@ -1,7 +1,11 @@
 //! What is known of an embedding model beside its weights: how token vectors become one, and what it wants to be
 //! told before a text. A folder says it in `embedding.toml`; without one, the usual is taken.
 
-use std::{collections::BTreeMap, fs, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use fastembed::{Pooling, QuantizationMode, TokenizerFiles};
 use frontload_core::{Digest, TextRole};

@@ -23,6 +23,9 @@ const BATCH_TOKENS: usize = 1024;
 /// Bytes of a usual token, to guess lengths without counting.
 const TOKEN_BYTES: usize = 4;
 
+/// Vectors, each with its text's place.
+type Placed = Vec<(usize, Vec<f32>)>;
+
 /// onnxruntime allows one environment a process and does not give it back.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
@@ -49,14 +52,22 @@ impl SentenceEmbedder {
     /// # Errors
     /// When a file is missing or the model does not load.
     pub fn open(reference: &EmbedderRef, runtime: &Path, threads: usize) -> Result<Self, ModelError> {
-        let Definition { place, onnx, tokenizer_files, external, pooling, quantization, prefixes, max_tokens, fingerprint } =
-            reference.definition()?;
+        let Definition {
+            place,
+            onnx,
+            tokenizer_files,
+            external,
+            pooling,
+            quantization,
+            prefixes,
+            max_tokens,
+            fingerprint,
+        } = reference.definition()?;
         let wrong = |path: &Path, reason: String| ModelError::Embedding { path: path.to_owned(), reason };
         let environment = environment(runtime).map_err(|reason| wrong(runtime, reason))?;
         let alone = matches!(quantization, QuantizationMode::Dynamic);
-        let mut definition = UserDefinedEmbeddingModel::new(onnx, tokenizer_files)
-            .with_pooling(pooling)
-            .with_quantization(quantization);
+        let mut definition =
+            UserDefinedEmbeddingModel::new(onnx, tokenizer_files).with_pooling(pooling).with_quantization(quantization);
         for (name, bytes) in external {
             definition = definition.with_external_initializer(name, bytes);
         }
@@ -140,7 +151,7 @@ impl Embedder for SentenceEmbedder {
         let texts: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
         let batches = Mutex::new(self.batches(&texts).into_iter());
         let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let work = |model: &mut TextEmbedding| -> Result<Vec<(usize, Vec<f32>)>, EmbedError> {
+        let work = |model: &mut TextEmbedding| -> Result<Placed, EmbedError> {
             let mut done = Vec::new();
             while let Some(batch) = next() {
                 let chosen: Vec<&str> = batch.iter().filter_map(|&at| texts.get(at).map(String::as_str)).collect();
@@ -149,7 +160,7 @@ impl Embedder for SentenceEmbedder {
             }
             Ok(done)
         };
-        let parts: Vec<Result<Vec<(usize, Vec<f32>)>, EmbedError>> = match self.models.as_mut_slice() {
+        let parts: Vec<Result<Placed, EmbedError>> = match self.models.as_mut_slice() {
             // A query is not worth a thread.
             [first, ..] if texts.len() == 1 => vec![work(first)],
             models => std::thread::scope(|scope| {
