@@ -39,7 +39,7 @@ if [ -n "$missing" ]; then
         fail "missing:$missing. Install cmake and clang's library with your package manager, then run this again"
     fi
 fi
-command -v cargo >/dev/null 2>&1 || fail "missing: cargo. Install a Rust toolchain (1.89 or later), then run this again"
+command -v cargo >/dev/null 2>&1 || fail "missing: cargo. Install a Rust toolchain (1.90 or later), then run this again"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "python3 is older than 3.11; onnx's pinned wheels need 3.11 to 3.14"
 python3 -m pip --version >/dev/null 2>&1 || fail "missing: pip. Run: sudo apt-get install -y python3-pip (or python3 -m ensurepip)"
 
