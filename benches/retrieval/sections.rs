@@ -268,7 +268,9 @@ pub fn embedding(data: &Data) -> Result<()> {
         tokenizer_config_file: read("tokenizer_config.json")?,
     };
     let model = UserDefinedEmbeddingModel::new(read("model.onnx")?, files).with_pooling(Pooling::Mean);
-    let mut stock = TextEmbedding::try_new_from_user_defined(model, InitOptionsUserDefined::new())?;
+    let environment = frontload_models::onnx_environment(&models().join("libonnxruntime.so"))?;
+    let options = InitOptionsUserDefined::new().with_environment(environment);
+    let mut stock = TextEmbedding::try_new_from_user_defined(model, options)?;
     let mut ratios = Vec::new();
     let mut least: f32 = 1.0;
     for _ in 0..3 {

@@ -18,7 +18,7 @@ pub use endpoint::{Endpoint, EndpointOptions};
 pub use process::{LlamaOptions, LlamaProcess};
 pub use protocol::Backend;
 pub use reference::{ModelError, ModelRef};
-pub use sentence::{EmbedderRef, SentenceEmbedder};
+pub use sentence::{EmbedderRef, SentenceEmbedder, environment as onnx_environment};
 
 use frontload_core::Generator;
 

@@ -191,7 +191,11 @@ fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-fn environment(runtime: &Path) -> Result<Environment, String> {
+/// The process's one onnxruntime environment, begun with this library if there is none yet.
+///
+/// # Errors
+/// When the library does not load.
+pub fn environment(runtime: &Path) -> Result<Environment, String> {
     let mut held = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = held.as_ref() {
         return Ok(environment.clone());
