@@ -84,6 +84,17 @@ impl Bench {
         fs::write(path, content).expect("written");
     }
 
+    /// Answers in the ledger, also while a run is writing it.
+    pub fn answers(&self) -> usize {
+        let whole = fs::read_to_string(self.path(".frontload/ledger/000001.jsonl")).unwrap_or_default();
+        // The last line may be half written.
+        let lines = whole.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        lines
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["record"]["answer"].is_object())
+            .count()
+    }
+
     /// The binary with arguments, run in the folder, so that the index is its `.frontload`.
     pub fn command<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_frontload"));

@@ -15,30 +15,18 @@ fn handles(bench: &Bench) -> Vec<String> {
     exported.lines().map(str::to_owned).collect()
 }
 
-/// Answers in the ledger.
-fn answers(bench: &Bench) -> usize {
-    let path = bench.path(".frontload/ledger/000001.jsonl");
-    let whole = fs::read_to_string(path).unwrap_or_default();
-    // The last line may be half written while a run is going on.
-    let lines = whole.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    lines
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["record"]["answer"].is_object())
-        .count()
-}
-
 #[test]
 fn every_passage_is_asked_about_once() {
     let bench = Bench::new();
     let first = bench.json(&["index", "corpus"]);
     assert_eq!((&first["calls"]["done"], &first["calls"]["failed"]), (&6.into(), &0.into()), "{first}");
-    assert_eq!(answers(&bench), PASSAGES.len());
+    assert_eq!(bench.answers(), PASSAGES.len());
     let before = handles(&bench);
     assert!(!before.is_empty());
 
     let second = bench.json(&["index", "corpus"]);
     assert!(second["calls"].is_null(), "the model was asked again: {second}");
-    assert_eq!((&second["embedded"], answers(&bench)), (&0.into(), PASSAGES.len()));
+    assert_eq!((&second["embedded"], bench.answers()), (&0.into(), PASSAGES.len()));
     assert_eq!(handles(&bench), before);
 
     // The index and the state are lost; the corpus and the ledger are enough.
@@ -46,7 +34,7 @@ fn every_passage_is_asked_about_once() {
     fs::remove_dir_all(bench.path(".frontload/state.sled")).expect("removed");
     fs::remove_file(bench.path(".frontload/CURRENT")).expect("removed");
     bench.json(&["rebuild"]);
-    assert_eq!((handles(&bench), answers(&bench)), (before, PASSAGES.len()));
+    assert_eq!((handles(&bench), bench.answers()), (before, PASSAGES.len()));
 }
 
 #[test]
@@ -77,20 +65,20 @@ fn killed_and_resumed_is_as_if_undisturbed() {
     let bench = Bench::new();
     let mut child = bench.command(["index", "--slots", "1", "corpus"]).spawn().expect("starts");
     let started = Instant::now();
-    while answers(&bench) < 2 {
-        assert!(started.elapsed() < Duration::from_secs(120), "no answer came");
+    while bench.answers() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(600), "no answer came");
         assert!(child.try_wait().expect("a child").is_none(), "it ended before it could be killed");
         thread::sleep(Duration::from_millis(5));
     }
     child.kill().expect("killed");
     child.wait().expect("a child");
-    let kept = answers(&bench);
+    let kept = bench.answers();
     assert!((2..PASSAGES.len()).contains(&kept), "{kept} answers at the kill");
     bench.run(&["search", "river"]).exited(2);
 
     let resumed = bench.json(&["index", "--slots", "1", "corpus"]);
     assert_eq!(resumed["calls"]["planned"], PASSAGES.len() - kept, "{resumed}");
-    assert_eq!((answers(&bench), handles(&bench)), (PASSAGES.len(), handles(&undisturbed)));
+    assert_eq!((bench.answers(), handles(&bench)), (PASSAGES.len(), handles(&undisturbed)));
 }
 
 #[test]
@@ -121,8 +109,8 @@ fn an_interrupt_keeps_what_was_answered() {
     let bench = Bench::new();
     let child = bench.command(["index", "--slots", "1", "corpus"]).spawn().expect("starts");
     let started = Instant::now();
-    while answers(&bench) < 1 {
-        assert!(started.elapsed() < Duration::from_secs(120), "no answer came");
+    while bench.answers() < 1 {
+        assert!(started.elapsed() < Duration::from_secs(600), "no answer came");
         thread::sleep(Duration::from_millis(5));
     }
     let pid = child.id().to_string();
@@ -130,7 +118,7 @@ fn an_interrupt_keeps_what_was_answered() {
     let ended = crate::bench::Ended::of(child.wait_with_output().expect("a child")).exited(130);
     assert!(ended.stderr.contains("interrupted") && ended.stderr.contains("frontload index"), "{}", ended.stderr);
     assert!(!bench.path(".frontload/CURRENT").exists(), "a half-enriched index was published");
-    let kept = answers(&bench);
+    let kept = bench.answers();
     assert_eq!(bench.json(&["index", "corpus"])["calls"]["planned"], PASSAGES.len() - kept);
 }
 

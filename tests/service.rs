@@ -167,7 +167,7 @@ async fn takes_up_a_new_generation_while_it_runs() {
     let served = Served::start(&bench, &["--no-answers"]);
     let mut client = FrontloadServiceClient::new(served.channel().await);
     bench.import(&[("fair", "mood", "astonished merriment")]);
-    for _ in 0..200 {
+    for _ in 0..2000 {
         let found = client.search(query("astonished merriment")).await.expect("found").into_inner();
         if found.generation == 3 {
             assert_eq!(found.hits[0].document_id, "fair");
