@@ -18,7 +18,7 @@ struct Candidate {
     listed: Vec<usize>,
 }
 
-/// Looks up missing scores so that the first `wanted` hits of the fusion are exact.
+/// Looks up scores that are still missing so that the first `wanted` hits of the fusion are exact.
 ///
 /// # Errors
 /// When the generation breaks under our hands.
@@ -66,7 +66,7 @@ pub(crate) fn complete(
     for (ranking, mut asked) in rankings.iter_mut().zip(asked) {
         if !asked.is_empty() {
             asked.sort_unstable();
-            ranking.behind = reader.score(&ranking.lane, query, &asked)?;
+            ranking.behind.extend(reader.score(&ranking.lane, query, &asked)?);
         }
     }
     Ok(())

@@ -2,14 +2,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use frontload_core::{
-    Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane, LaneRanking,
-    Method, TextRole, WeighedLane, fusion,
+    Against, Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane,
+    LaneRanking, Method, TextRole, WeighedLane, fusion,
 };
-use frontload_index::{Among, IndexError, IndexedChunk, LaneQuery, Reader};
+use frontload_index::{Among, IndexError, IndexedChunk, LaneEntry, LaneQuery, Reader};
+use rayon::prelude::*;
 
 use crate::{EngineError, complete::complete};
 
@@ -118,7 +119,7 @@ pub fn search(
         look(reader, embedder, (&request.query, request.filter.as_ref()), lanes)?;
     let manifest = reader.manifest();
     let how = request.fusion.unwrap_or(manifest.fusion);
-    let plain_ranks = plain_ranks(reader, &query, &rankings, how)?;
+    let plain_ranks = plain_ranks(reader, &query, &mut rankings, how)?;
     // Which documents come first is only known when all candidates are.
     let wanted = if request.group { usize::MAX } else { request.k };
     complete(reader, &query, &mut rankings, how, wanted)?;
@@ -139,20 +140,25 @@ pub fn search(
     Ok(SearchResponse { hits, degraded, generation: manifest.generation, embed_ms, total_ms })
 }
 
-/// Where every candidate would stand by the plain lanes alone.
+/// Where every candidate of the plain lanes would stand by them alone. The scores looked up for it stay in the
+/// rankings.
 fn plain_ranks(
     reader: &Reader,
     query: &LaneQuery,
-    rankings: &[LaneRanking],
+    rankings: &mut [LaneRanking],
     how: Fusion,
 ) -> Result<HashMap<ChunkId, usize>, EngineError> {
-    let weight =
-        |lane: &Lane| reader.manifest().lanes.iter().find(|entry| entry.lane == *lane).map(|entry| entry.weight);
-    let plain = rankings.iter().filter(|ranking| ranking.lane.is_plain()).cloned();
-    let mut plain: Vec<LaneRanking> =
-        plain.map(|ranking| LaneRanking { weight: weight(&ranking.lane).unwrap_or(1.0), ..ranking }).collect();
-    complete(reader, query, &mut plain, how, usize::MAX)?;
-    Ok(fusion::fuse(&plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect())
+    let entries = &reader.manifest().lanes;
+    let weight = |lane: &Lane| entries.iter().find(|entry| entry.lane == *lane).map_or(1.0, |entry| entry.weight);
+    rankings.sort_by_key(|ranking| !ranking.lane.is_plain());
+    let plain = rankings.iter().take_while(|ranking| ranking.lane.is_plain()).count();
+    let Some(plain) = rankings.get_mut(..plain) else { return Ok(HashMap::new()) };
+    let asked: Vec<f32> = plain.iter().map(|ranking| ranking.weight).collect();
+    plain.iter_mut().for_each(|ranking| ranking.weight = weight(&ranking.lane));
+    complete(reader, query, plain, how, usize::MAX)?;
+    let ranks = fusion::fuse(plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect();
+    plain.iter_mut().zip(asked).for_each(|(ranking, asked)| ranking.weight = asked);
+    Ok(ranks)
 }
 
 /// Every lane's ranking for a query, those of weight 0 too, each with its score for every candidate: what tuning
@@ -169,9 +175,29 @@ pub fn rank_lanes(reader: &Reader, embedder: &mut dyn Embedder, query: &str) -> 
     }
     let weights: Vec<f32> = looked.rankings.iter().map(|ranking| ranking.weight).collect();
     looked.rankings.iter_mut().for_each(|ranking| ranking.weight = 1.0);
-    complete(reader, &looked.query, &mut looked.rankings, reader.manifest().fusion, usize::MAX)?;
+    // The fusion that wants most scores: any other can be tried with them.
+    let how = Fusion::Convex { against: Against::Ceiling };
+    complete(reader, &looked.query, &mut looked.rankings, how, usize::MAX)?;
     looked.rankings.iter_mut().zip(weights).for_each(|(ranking, weight)| ranking.weight = weight);
     Ok(looked.rankings)
+}
+
+/// How long looking along each lane takes for a query, one after another.
+///
+/// # Errors
+/// As [`search`].
+pub fn lane_times(
+    reader: &Reader,
+    embedder: &mut dyn Embedder,
+    query: &str,
+) -> Result<Vec<(Lane, Duration)>, EngineError> {
+    let query = reader.prepare(query, query_vector(embedder, query, &mut Vec::new()));
+    let timed = |entry: &LaneEntry| {
+        let started = Instant::now();
+        reader.search(&entry.lane, &query, (DEPTH, None))?;
+        Ok((entry.lane.clone(), started.elapsed()))
+    };
+    reader.manifest().lanes.iter().map(timed).collect()
 }
 
 /// What looking along some lanes gave.
@@ -200,11 +226,11 @@ fn look(
     let vector = if wants_vector { query_vector(embedder, query, &mut degraded) } else { Vec::new() };
     let embed_ms = embedding.elapsed().as_secs_f64() * 1e3;
     let query = reader.prepare(query, vector);
-    let mut rankings = Vec::new();
-    for (lane, weight) in lanes {
+    let along = |(lane, weight): (Lane, f32)| {
         let (hits, scale) = reader.search(&lane, &query, (DEPTH, among.as_ref()))?;
-        rankings.push(LaneRanking { lane, weight, hits, behind: Vec::new(), scale });
-    }
+        Ok(LaneRanking { lane, weight, hits, behind: Vec::new(), scale })
+    };
+    let rankings = lanes.into_par_iter().map(along).collect::<Result<_, IndexError>>()?;
     Ok(Looked { query, rankings, embed_ms, degraded })
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Words {
     record: TantivyField,
     /// Where each chunk is stored; `None` where a number is not in use.
     places: Vec<Option<DocAddress>>,
+    /// The way back: by segment and document, the chunk. Opening the column for every hit costs more than the search.
+    stored: Vec<Vec<ChunkId>>,
     /// Each chunk's [`DIGEST`], in the order of `places`.
     digests: Vec<u64>,
     metadata: MetaColumns,
@@ -54,7 +56,7 @@ impl Words {
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(wrong)?;
         let record = index.schema().get_field(RECORD).map_err(wrong)?;
         let searcher = reader.searcher();
-        let mut words = Self { index, searcher, record, places: vec![], digests: vec![], metadata };
+        let mut words = Self { index, searcher, record, places: vec![], stored: vec![], digests: vec![], metadata };
         words.find_places().map_err(wrong)?;
         Ok(words)
     }
@@ -62,8 +64,12 @@ impl Words {
     fn find_places(&mut self) -> Result<(), TantivyError> {
         for (ordinal, segment) in self.searcher.segment_readers().iter().enumerate() {
             let (chunks, digests) = (segment.fast_fields().u64(CHUNK)?, segment.fast_fields().u64(DIGEST)?);
+            let mut stored = vec![ChunkId(u32::MAX); segment.max_doc() as usize];
             for document in segment.doc_ids_alive() {
                 let Some(chunk) = chunks.first(document) else { continue };
+                if let Some(stored) = stored.get_mut(document as usize) {
+                    *stored = ChunkId(chunk as u32);
+                }
                 let chunk = chunk as usize;
                 if self.places.len() <= chunk {
                     self.places.resize(chunk + 1, None);
@@ -74,6 +80,7 @@ impl Words {
                     *digest = digests.first(document).unwrap_or(0);
                 }
             }
+            self.stored.push(stored);
         }
         Ok(())
     }
@@ -123,12 +130,9 @@ impl Words {
                 self.searcher.search(&query, &FilterCollector::new(CHUNK.to_owned(), inside, best))?
             }
         };
-        let mut scored = Vec::with_capacity(found.len());
-        for (score, address) in found {
-            let column = self.searcher.segment_reader(address.segment_ord).fast_fields().u64(CHUNK)?;
-            let Some(chunk) = column.first(address.doc_id) else { continue };
-            scored.push(Scored { chunk: ChunkId(chunk as u32), score, item: None });
-        }
+        let chunk = |at: DocAddress| self.stored.get(at.segment_ord as usize)?.get(at.doc_id as usize).copied();
+        let hit = |(score, at)| Some(Scored { chunk: chunk(at)?, score, item: None });
+        let mut scored: Vec<Scored> = found.into_iter().filter_map(hit).collect();
         scored.sort_by(best_first);
         Ok((scored, Scale { floor: 0.0, ceiling }))
     }
@@ -173,6 +177,20 @@ impl Words {
             }
         }
         Ok((!clauses.is_empty()).then(|| (BooleanQuery::new(clauses), ceiling)))
+    }
+
+    /// What a field's words take on disk, in bytes.
+    pub fn bytes(&self, field: &Field) -> Result<u64, TantivyError> {
+        let name = bm25_field(field);
+        let mut bytes = 0;
+        for segment in self.searcher.segment_readers() {
+            let usage = segment.space_usage()?;
+            for part in [usage.termdict(), usage.postings(), usage.positions(), usage.fieldnorms()] {
+                let of_field = part.fields().filter(|usage| usage.field_name() == name);
+                bytes += of_field.map(|usage| usage.total().get_bytes()).sum::<u64>();
+            }
+        }
+        Ok(bytes)
     }
 
     /// The chunks a filter lets through.

@@ -12,29 +12,58 @@ struct Dot<'a>(&'a [f32], &'a [f32]);
 impl WithSimd for Dot<'_> {
     type Output = f32;
 
-    // pulp compiles this once for each set of instructions, which only works on what is inlined into it.
     #[allow(clippy::inline_always)]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        let (left, left_rest) = S::as_simd_f32s(self.0);
-        let (right, right_rest) = S::as_simd_f32s(self.1);
-        // Four sums side by side: one would wait for its own last addition.
-        let mut sums = [simd.splat_f32s(0.0); 4];
-        let (left_fours, left_few) = left.as_chunks::<4>();
-        let (right_fours, right_few) = right.as_chunks::<4>();
-        for (left, right) in left_fours.iter().zip(right_fours) {
-            for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-                *sum = simd.mul_add_e_f32s(*left, *right, *sum);
-            }
-        }
-        let [mut first, second, third, fourth] = sums;
-        for (left, right) in left_few.iter().zip(right_few) {
-            first = simd.mul_add_e_f32s(*left, *right, first);
-        }
-        let all = simd.add_f32s(simd.add_f32s(first, second), simd.add_f32s(third, fourth));
-        let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
-        simd.reduce_sum_f32s(all) + rest
+        product(simd, self.0, self.1)
     }
+}
+
+struct Scan<'a, I>(&'a [f32], I);
+
+impl<'a, I: Iterator<Item = (u32, &'a [f32])>> WithSimd for Scan<'_, I> {
+    type Output = Vec<(f32, u32)>;
+
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<(f32, u32)> {
+        let Self(query, vectors) = self;
+        let mut products = Vec::with_capacity(vectors.size_hint().1.unwrap_or(0));
+        // Not `map`: what stands in a closure need not be inlined into this.
+        for (at, vector) in vectors {
+            products.push((product(simd, query, vector), at));
+        }
+        products
+    }
+}
+
+// pulp compiles this once for each set of instructions, which only works on what is inlined into it.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn product<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    let (left, left_rest) = S::as_simd_f32s(left);
+    let (right, right_rest) = S::as_simd_f32s(right);
+    // Four sums side by side: one would wait for its own last addition.
+    let mut sums = [simd.splat_f32s(0.0); 4];
+    let (left_fours, left_few) = left.as_chunks::<4>();
+    let (right_fours, right_few) = right.as_chunks::<4>();
+    for (left, right) in left_fours.iter().zip(right_fours) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum = simd.mul_add_e_f32s(*left, *right, *sum);
+        }
+    }
+    let [mut first, second, third, fourth] = sums;
+    for (left, right) in left_few.iter().zip(right_few) {
+        first = simd.mul_add_e_f32s(*left, *right, first);
+    }
+    let all = simd.add_f32s(simd.add_f32s(first, second), simd.add_f32s(third, fourth));
+    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+    simd.reduce_sum_f32s(all) + rest
+}
+
+/// The inner products of a vector with many of its length: the processor is asked once what it can.
+pub(crate) fn scan<'a>(query: &[f32], vectors: impl Iterator<Item = (u32, &'a [f32])>) -> Vec<(f32, u32)> {
+    ARCH.dispatch(Scan(query, vectors))
 }
 
 /// The inner product; of the shorter length if they differ.

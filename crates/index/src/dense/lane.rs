@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path};
 use frontload_core::{ChunkId, Field, Scale, Scored, best_first};
 
 use super::{
-    dot::dot,
+    dot::{dot, scan},
     graph::Graph,
     rows::{Row, Rows},
     vectors::{Vectors, write_file},
@@ -113,14 +113,13 @@ impl DenseLane {
         let wanted =
             depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / (live.min(1.0) * share).max(0.05);
         let mut near = beside.graph.search(query, wanted as usize);
-        near.extend(beside.flat.iter().filter_map(|&at| Some((dot(query, vectors.get(at)?), at))));
+        near.extend(scan(query, beside.flat.iter().filter_map(|&at| Some((at, vectors.get(at)?)))));
         self.best_of(&near, among)
     }
 
     /// Every vector, exactly. Only as many of the nearest are traced to chunks as give enough of them.
     fn scan(&self, query: &[f32], vectors: &Vectors, depth: usize) -> Vec<Scored> {
-        let mut near: Vec<(f32, u32)> =
-            self.rows.vectors().iter().filter_map(|&at| Some((dot(query, vectors.get(at)?), at))).collect();
+        let mut near = scan(query, self.rows.vectors().iter().filter_map(|&at| Some((at, vectors.get(at)?))));
         let mut taken = depth.saturating_mul(4);
         while taken < near.len() {
             near.select_nth_unstable_by(taken, |left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
@@ -151,6 +150,11 @@ impl DenseLane {
     /// Every place, by chunk.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.by_chunk()
+    }
+
+    /// The distinct vectors, by their positions.
+    pub fn vectors(&self) -> &[u32] {
+        self.rows.vectors()
     }
 
     /// Rows in the lane.

@@ -24,6 +24,8 @@ pub(crate) struct Rows {
     /// Where each chunk begins in `by_chunk`, and the end.
     chunk_starts: Vec<u32>,
     by_chunk: Vec<Row>,
+    /// Chunks that have any row.
+    having: usize,
 }
 
 impl Rows {
@@ -48,7 +50,8 @@ impl Rows {
             }
         }
         starts.push(rows.len() as u32);
-        Self { vectors, starts, by_vector: rows, chunk_starts, by_chunk }
+        let having = by_chunk.chunk_by(|left, right| left.chunk == right.chunk).count();
+        Self { vectors, starts, by_vector: rows, chunk_starts, by_chunk, having }
     }
 
     /// The distinct vectors, ascending.
@@ -76,8 +79,7 @@ impl Rows {
 
     /// How many rows a chunk that has any has, on average.
     pub fn per_chunk(&self) -> f64 {
-        let having = self.by_chunk.chunk_by(|left, right| left.chunk == right.chunk).count();
-        self.len() as f64 / having.max(1) as f64
+        self.len() as f64 / self.having.max(1) as f64
     }
 }
 
