@@ -198,28 +198,32 @@ pub fn hybrid(data: &Data) -> Result<()> {
     let server = Server::start(data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut client = runtime.block_on(FrontloadServiceClient::connect(server.address.clone()))?;
-    let mut ask = |set: LaneSet| -> Result<(Vec<f64>, Vec<f64>)> {
-        let (mut whole, mut embedding) = (Vec::new(), Vec::new());
+    let mut ask = |set: LaneSet| -> Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
+        let (mut whole, mut embedding, mut looking) = (Vec::new(), Vec::new(), Vec::new());
         for query in &data.queries {
             let request = SearchRequest { query: query.clone(), k: 10, lane_set: set.into(), ..Default::default() };
             let (ms, found) = timed(|| runtime.block_on(client.search(request)));
             whole.push(ms);
-            embedding.push(found?.into_inner().embed_ms);
+            let found = found?.into_inner();
+            embedding.push(found.embed_ms);
+            looking.push(found.total_ms - found.embed_ms);
         }
-        Ok((whole, embedding))
+        Ok((whole, embedding, looking))
     };
     ask(LaneSet::All)?;
     println!("  memory: {} MB resident, of which {} MB file-backed", server.memory("VmRSS"), server.memory("RssFile"));
     for (name, set) in [("text alone", LaneSet::Plain), ("with handles", LaneSet::All)] {
-        let (mut whole, mut embedding, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut whole, mut embedding, mut looking, mut shares) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let (one, part) = ask(set)?;
+            let (one, part, other) = ask(set)?;
             shares.push(at(&one, 0.5) / at(&part, 0.5));
             whole.extend(one);
             embedding.extend(part);
+            looking.extend(other);
         }
         told(name, &whole);
         told("of which embedding", &embedding);
+        told("of which looking, fusing, explaining", &looking);
         ratio("p50, whole ÷ embedding", &shares);
     }
     for engine in ["lancedb", "chroma"] {

@@ -61,6 +61,56 @@ fn product<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     simd.reduce_sum_f32s(all) + rest
 }
 
+struct Bytes<'a> {
+    query: &'a [f32],
+    codes: &'a [i8],
+    scales: &'a [f32],
+    dimension: usize,
+}
+
+impl WithSimd for Bytes<'_> {
+    type Output = Vec<f32>;
+
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+        let mut products = Vec::with_capacity(self.scales.len());
+        for (codes, scale) in self.codes.chunks_exact(self.dimension.max(1)).zip(self.scales) {
+            products.push(product_of_bytes(simd, self.query, codes) * scale);
+        }
+        products
+    }
+}
+
+/// In a form that the compiler turns into the widest instructions of what it is inlined into.
+#[allow(clippy::inline_always)]
+#[inline(always)]
+fn product_of_bytes<S: Simd>(simd: S, query: &[f32], codes: &[i8]) -> f32 {
+    let (query, query_rest) = query.as_chunks::<32>();
+    let (codes, codes_rest) = codes.as_chunks::<32>();
+    let mut sums = [0.0_f32; 32];
+    for (query, codes) in query.iter().zip(codes) {
+        for ((sum, value), code) in sums.iter_mut().zip(query).zip(codes) {
+            *sum += value * f32::from(*code);
+        }
+    }
+    // One after another, these additions would take longer than all before them.
+    let (parts, _) = S::as_simd_f32s(&sums);
+    let all = parts.iter().fold(simd.splat_f32s(0.0), |all, part| simd.add_f32s(all, *part));
+    let rest: f32 = query_rest.iter().zip(codes_rest).map(|(value, code)| value * f32::from(*code)).sum();
+    simd.reduce_sum_f32s(all) + rest
+}
+
+/// The inner products of a vector with many that are written as bytes, each times its scale.
+pub(super) fn products_of_bytes(query: &[f32], codes: &[i8], scales: &[f32], dimension: usize) -> Vec<f32> {
+    ARCH.dispatch(Bytes { query, codes, scales, dimension })
+}
+
+/// A vector's length.
+pub(super) fn length(vector: &[f32]) -> f32 {
+    dot(vector, vector).sqrt()
+}
+
 /// The inner products of a vector with many of its length: the processor is asked once what it can.
 pub(crate) fn scan<'a>(query: &[f32], vectors: impl Iterator<Item = (u32, &'a [f32])>) -> Vec<(f32, u32)> {
     ARCH.dispatch(Scan(query, vectors))

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, path::Path};
 use frontload_core::{ChunkId, Field, Scale, Scored, best_first};
 
 use super::{
+    coarse::Coarse,
     dot::{dot, scan},
     graph::Graph,
     rows::{Row, Rows},
@@ -46,7 +47,15 @@ pub(crate) struct DenseLane {
     rows: Rows,
     /// The mean of all rows' vectors: its product with a query is the mean similarity to the lane.
     mean: Vec<f32>,
-    graph: Option<BesideGraph>,
+    searched: Searched,
+}
+
+/// How a lane is searched.
+enum Searched {
+    /// By looking at every vector, in its coarse form first.
+    Scan(Coarse),
+    /// Along a graph.
+    Graph(Box<BesideGraph>),
 }
 
 /// A graph, and what it cannot find.
@@ -66,8 +75,12 @@ impl DenseLane {
         }
         let mean = read_words(&generation.join(layout::mean_file(field)))?.into_iter().map(f32::from_bits).collect();
         let rows = Rows::new(rows);
-        let graph = if has_graph { Some(BesideGraph::open(generation, field, &rows)?) } else { None };
-        Ok(Self { rows, mean, graph })
+        let searched = if has_graph {
+            Searched::Graph(Box::new(BesideGraph::open(generation, field, &rows)?))
+        } else {
+            Searched::Scan(coarse(&rows, vectors))
+        };
+        Ok(Self { rows, mean, searched })
     }
 
     /// What scores mean for a query: any chunk would score the mean, and none more than 1.
@@ -78,14 +91,14 @@ impl DenseLane {
     /// The best chunks for a unit vector, best first, each with its best row's item.
     pub fn search(&self, query: &[f32], vectors: &Vectors, (depth, among): (usize, Option<&Among>)) -> Vec<Scored> {
         let rows = self.rows.len().max(1);
-        let mut scored = match (&self.graph, among) {
-            (Some(graph), None) => self.ask_graph(graph, (query, vectors), depth, 1.0, None),
-            (Some(graph), Some(among)) if among.len() as f64 >= rows as f64 * GRAPH_SHARE => {
+        let mut scored = match (&self.searched, among) {
+            (Searched::Graph(graph), None) => self.ask_graph(graph, (query, vectors), depth, 1.0, None),
+            (Searched::Graph(graph), Some(among)) if among.len() as f64 >= rows as f64 * GRAPH_SHARE => {
                 let share = (among.len() as f64 / rows as f64).min(1.0);
                 self.ask_graph(graph, (query, vectors), depth, share, Some(among))
             }
             (_, Some(among)) => among.iter().filter_map(|chunk| self.score(query, vectors, chunk)).collect(),
-            (None, None) => self.scan(query, vectors, depth),
+            (Searched::Scan(coarse), None) => self.scan(coarse, query, vectors, depth),
         };
         scored.sort_unstable_by(best_first);
         scored.truncate(depth);
@@ -117,11 +130,19 @@ impl DenseLane {
         self.best_of(&near, among)
     }
 
-    /// Every vector, exactly. Only as many of the nearest are traced to chunks as give enough of them.
-    fn scan(&self, query: &[f32], vectors: &Vectors, depth: usize) -> Vec<Scored> {
-        let mut near = scan(query, self.rows.vectors().iter().filter_map(|&at| Some((at, vectors.get(at)?))));
+    /// Every vector that may be among the nearest, exactly. Only as many of those are traced to chunks as give enough
+    /// of them.
+    fn scan(&self, coarse: &Coarse, query: &[f32], vectors: &Vectors, depth: usize) -> Vec<Scored> {
+        let products = coarse.products(query);
         let mut taken = depth.saturating_mul(4);
-        while taken < near.len() {
+        loop {
+            let candidates = coarse.candidates(query, &products, taken.saturating_add(1));
+            let all = self.rows.vectors();
+            let vector = |at: usize| all.get(at).and_then(|&at| Some((at, vectors.get(at)?)));
+            let mut near = scan(query, candidates.into_iter().filter_map(vector));
+            if taken >= near.len() {
+                return self.best_of(&near, None);
+            }
             near.select_nth_unstable_by(taken, |left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
             let best = self.best_of(near.get(..=taken).unwrap_or_default(), None);
             if best.len() > depth {
@@ -129,7 +150,6 @@ impl DenseLane {
             }
             taken = taken.saturating_mul(4);
         }
-        self.best_of(&near, None)
     }
 
     fn best_of(&self, near: &[(f32, u32)], among: Option<&Among>) -> Vec<Scored> {
@@ -164,10 +184,14 @@ impl DenseLane {
 
     /// Of a graph's points: how many there are, how many live, and how many vectors are scanned beside it.
     pub fn graph_state(&self) -> Option<(usize, usize, usize)> {
-        let beside = self.graph.as_ref()?;
+        let Searched::Graph(beside) = &self.searched else { return None };
         let scanned = beside.flat.len();
         Some((beside.graph.points(), self.rows.vectors().len() - scanned, scanned))
     }
+}
+
+fn coarse(rows: &Rows, vectors: &Vectors) -> Coarse {
+    Coarse::of(vectors.dimension, rows.vectors().iter().filter_map(|&at| vectors.get(at)))
 }
 
 impl BesideGraph {
@@ -255,7 +279,9 @@ mod tests {
         vectors.push(Digest::of_bytes(b"a"), &[1.0, 0.0]);
         vectors.push(Digest::of_bytes(b"b"), &[0.6, 0.8]);
         let rows = vec![Row { vector: 1, chunk: 5, item: 0 }, Row { vector: 0, chunk: 5, item: 1 }];
-        let lane = DenseLane { rows: Rows::new(rows), mean: vec![0.0, 0.0], graph: None };
+        let rows = Rows::new(rows);
+        let searched = Searched::Scan(coarse(&rows, &vectors));
+        let lane = DenseLane { rows, mean: vec![0.0, 0.0], searched };
         assert_eq!(
             lane.search(&[1.0, 0.0], &vectors, (9, None)),
             [Scored { chunk: ChunkId(5), score: 1.0, item: Some(1) }]

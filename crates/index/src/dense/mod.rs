@@ -3,6 +3,7 @@
 //! A lane with few vectors is scanned, which is exact. Above a threshold an HNSW graph stands beside them; the
 //! vectors stay the truth, what the graph does not lead to is scanned beside it, and it can be built again.
 
+mod coarse;
 mod dot;
 mod graph;
 mod lane;
