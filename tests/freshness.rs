@@ -101,3 +101,50 @@ fn two_generations_are_compared() {
     assert!(told.contains("1 chunks added, 0 removed, 1 changed"), "{told}");
     bench.run(&["diff", "1", "99"]).exited(2);
 }
+
+#[test]
+fn a_build_that_is_stopped_does_not_embed_again_what_it_had() {
+    const TEXTS: usize = 1500;
+    let bench = Bench::new();
+    let row = |at: usize| {
+        let text = format!("Entry {at} of the log: the wind stood in the {}, and {at} sails were counted.", at % 32);
+        json!({"_id": format!("e{at}"), "title": "", "text": text}).to_string()
+    };
+    bench.write("log/corpus.jsonl", (0..TEXTS).map(row).collect::<Vec<_>>().join("\n"));
+    let unfinished = bench.path(".frontload/embedding.unfinished");
+    // A little later each time: killed outright, then asked to stop.
+    let mut kept = 0;
+    for signal in ["-KILL", "-INT"] {
+        let child = bench.command(["index", "--no-handles", "log"]).spawn().expect("starts");
+        let started = std::time::Instant::now();
+        while std::fs::metadata(&unfinished).map_or(0, |file| file.len()) <= kept {
+            assert!(started.elapsed() < std::time::Duration::from_secs(600), "nothing is kept");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let pid = child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+        let ended = crate::bench::Ended::of(child.wait_with_output().expect("a child"));
+        if signal == "-INT" {
+            let told = ended.exited(130).stderr;
+            assert!(told.contains("texts embedded; they are kept"), "{told}");
+        }
+        kept = std::fs::metadata(&unfinished).expect("kept").len();
+    }
+    bench.run(&["search", "wind"]).exited(2);
+    let built = bench.json(&["index", "--no-handles", "log"]);
+    let (embedded, reused) =
+        (built["embedded"].as_u64().expect("a number"), built["reused"].as_u64().expect("a number"));
+    assert_eq!(embedded + reused, TEXTS as u64, "{built}");
+    assert!(reused >= 128, "two runs had embedded at least a batch each: {built}");
+    assert!(!unfinished.exists(), "what is published is not kept twice");
+
+    // It is the index that an undisturbed build makes.
+    let other = Bench::new();
+    other.write("log/corpus.jsonl", std::fs::read(bench.path("log/corpus.jsonl")).expect("read"));
+    other.json(&["index", "--no-handles", "log"]);
+    let query = ["search", "-k", "20", "seventeen sails in a north wind"];
+    let (one, another) = (ids(&bench.json(&query)), ids(&other.json(&query)));
+    // Texts embedded side by side may differ in a vector's last digits, which turns a near tie.
+    let shared = one.iter().filter(|id| another.contains(id)).count();
+    assert!(one.len() == 20 && shared >= 18, "{one:?} is not {another:?}");
+}

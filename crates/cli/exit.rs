@@ -60,6 +60,7 @@ fn of_index(error: &IndexError) -> u8 {
         | IndexError::UnknownInFilter { .. } => USAGE,
         IndexError::Newer { .. } | IndexError::Older { .. } | IndexError::Corrupt { .. } => CORRUPT,
         IndexError::Locked { .. } => LOCKED,
+        IndexError::Interrupted { .. } => INTERRUPTED,
         IndexError::Io { .. } => IO,
         IndexError::Embed(_) => MODEL,
     }

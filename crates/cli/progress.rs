@@ -2,6 +2,8 @@
 
 use std::{
     io::{IsTerminal, stderr},
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -22,10 +24,15 @@ impl Progress {
         Self { quiet, bar: None, last_line: None }
     }
 
-    pub fn show(&mut self, event: Event) {
-        if self.quiet {
-            return;
+    /// Shows an event, and says whether to go on.
+    pub fn show(&mut self, event: Event, stop: &AtomicBool) -> ControlFlow<()> {
+        if !self.quiet {
+            self.tell(event);
         }
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn tell(&mut self, event: Event) {
         match event {
             Event::Read { documents, chunks, calls } => {
                 eprintln!("{documents} documents, {chunks} chunks, {calls} to enrich");

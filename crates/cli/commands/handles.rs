@@ -6,7 +6,7 @@ use frontload_engine::{export_handles, import_handles};
 
 use crate::{
     args::ImportArgs,
-    commands::{build_threads, open, report},
+    commands::{build_threads, interrupts, open, report},
     config::Config,
     exit, print,
     progress::Progress,
@@ -15,7 +15,9 @@ use crate::{
 pub fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut embedder = config.embedder(build_threads())?;
     let mut progress = Progress::new(config.quiet);
-    let imported = import_handles(&config.index, &args.file, &mut embedder, &mut |event| progress.show(event))?;
+    let stop = interrupts()?;
+    let mut show = |event| progress.show(event, &stop);
+    let imported = import_handles(&config.index, &args.file, &mut embedder, &mut show)?;
     eprintln!("{} handles imported from {}", imported.rows, args.file.display());
     if let Some(first) = imported.unknown.first() {
         eprintln!("warning: {} rows name no document of the index, the first {first:?}", imported.unknown.len());

@@ -36,7 +36,7 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     let budget = args.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let limits = Limits { stop: &stop, deadline: budget.and_then(|budget| Instant::now().checked_add(budget)) };
     let mut progress = Progress::new(config.quiet);
-    let mut show = |event| progress.show(event);
+    let mut show = |event| progress.show(event, &stop);
     if args.dry_run {
         let (Some(generator), Some((schema, _))) = (generator.as_mut(), &options.schema) else {
             bail!("this schema asks a language model nothing: there is nothing to weigh");
@@ -96,7 +96,8 @@ pub fn rebuild(config: &Config, args: &RebuildArgs) -> anyhow::Result<ExitCode> 
         afresh: args.afresh,
         concatenated: args.concatenated,
     };
-    let report =
-        frontload_engine::rebuild(&config.index, &rebuilding, &mut embedder, &mut |event| progress.show(event))?;
+    let stop = interrupts()?;
+    let mut show = |event| progress.show(event, &stop);
+    let report = frontload_engine::rebuild(&config.index, &rebuilding, &mut embedder, &mut show)?;
     Ok(finish(config, &report))
 }

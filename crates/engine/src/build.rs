@@ -1,6 +1,6 @@
 //! Building an index: corpus to chunks, missing handles from the model, everything into a new generation.
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use frontload_core::{Embedder, Generator, Schema, Tuning};
 use frontload_corpus::{Corpus, Skipped, chunk_all, read_corpus};
@@ -99,7 +99,7 @@ pub fn build(
     options: &BuildOptions,
     mut generator: Option<&mut dyn Generator>,
     embedder: &mut dyn Embedder,
-    (limits, report): (Limits, &mut dyn FnMut(Event)),
+    (limits, report): (Limits, &mut dyn FnMut(Event) -> ControlFlow<()>),
 ) -> Result<Report, EngineError> {
     healed(dir, &mut || {
         let generator = generator.as_mut().map(|generator| &mut **generator as &mut dyn Generator);
@@ -112,7 +112,7 @@ fn build_once(
     options: &BuildOptions,
     generator: Option<&mut dyn Generator>,
     embedder: &mut dyn Embedder,
-    (limits, report): (Limits, &mut dyn FnMut(Event)),
+    (limits, report): (Limits, &mut dyn FnMut(Event) -> ControlFlow<()>),
 ) -> Result<Report, EngineError> {
     let mut shop = Workshop::open(dir)?;
     let corpus = read_corpus(&options.sources)?;
@@ -136,14 +136,17 @@ fn build_once(
     let outcome = if let (Some(schema), Some(generator)) = (schema, generator) {
         let job = Job::new(&chunks, schema);
         let plan = job.plan(generator.fingerprint(), &shop.state, options.retry_failed)?;
-        report(Event::Read { documents, chunks: chunks.len(), calls: plan.len() });
+        let _ = report(Event::Read { documents, chunks: chunks.len(), calls: plan.len() });
         let (ledger, state) = (&mut shop.ledger, &shop.state);
-        let mut progress = |progress| report(Event::Enrich(progress));
+        // What stops the asking is among the limits.
+        let mut progress = |progress| {
+            let _ = report(Event::Enrich(progress));
+        };
         (!plan.is_empty())
             .then(|| enrich(&job, &plan, generator, (ledger, state), limits, &mut progress))
             .transpose()?
     } else {
-        report(Event::Read { documents, chunks: chunks.len(), calls: 0 });
+        let _ = report(Event::Read { documents, chunks: chunks.len(), calls: 0 });
         None
     };
     match outcome {
@@ -173,7 +176,7 @@ pub fn rebuild(
     dir: &IndexDir,
     rebuilding: &Rebuilding,
     embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
+    report: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Report, EngineError> {
     if !dir.exists() {
         return Err(EngineError::NeverBuilt(dir.path().to_owned()));
@@ -188,7 +191,7 @@ pub fn rebuild(
         }
         let corpus = read_corpus(&settings.sources)?;
         let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
-        report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
+        let _ = report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
         publish(dir, shop, (corpus, chunks), (&settings, None, rebuilding.afresh), embedder, report)
     })
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -53,7 +54,7 @@ pub fn import_handles(
     dir: &IndexDir,
     file: &Path,
     embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
+    report: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<ImportReport, EngineError> {
     let rows = read_rows(file)?;
     if !dir.exists() {

@@ -1,6 +1,6 @@
 //! `index --dry-run`: what a build would cost in calls, tokens, time and disk. Its pilot is really asked, and kept.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use frontload_core::{Generator, Schema};
 use frontload_corpus::{Skipped, chunk_all, read_corpus};
@@ -49,7 +49,7 @@ pub fn preview(
     schema: &Schema,
     generator: &mut dyn Generator,
     dimension: usize,
-    (limits, report): (Limits, &mut dyn FnMut(Event)),
+    (limits, report): (Limits, &mut dyn FnMut(Event) -> ControlFlow<()>),
 ) -> Result<Option<Preview>, EngineError> {
     healed(dir, &mut || {
         let mut shop = Workshop::open(dir)?;
@@ -58,12 +58,14 @@ pub fn preview(
         let documents = corpus.documents.len();
         let job = Job::new(&chunks, schema);
         let plan = job.plan(generator.fingerprint(), &shop.state, options.retry_failed)?;
-        report(Event::Read { documents, chunks: chunks.len(), calls: plan.len() });
+        let _ = report(Event::Read { documents, chunks: chunks.len(), calls: plan.len() });
         let estimate = if plan.calls.is_empty() {
             None
         } else {
             let (ledger, state) = (&mut shop.ledger, &shop.state);
-            let mut progress = |progress| report(Event::Enrich(progress));
+            let mut progress = |progress| {
+                let _ = report(Event::Enrich(progress));
+            };
             match estimate(&job, &plan, generator, (ledger, state), limits, &mut progress)? {
                 Some(estimate) => Some(estimate),
                 None => return Ok(None),

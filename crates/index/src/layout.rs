@@ -49,6 +49,11 @@ impl IndexDir {
         self.0.join("generations")
     }
 
+    /// Vectors of a build that is not published yet.
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.0.join("embedding.unfinished")
+    }
+
     /// Names the live generation.
     pub fn current(&self) -> PathBuf {
         self.0.join("CURRENT")
@@ -111,6 +116,12 @@ pub(crate) fn graph_base(field: &Field) -> String {
 pub(crate) fn graph_files(field: &Field) -> [String; 3] {
     let base = graph_base(field);
     [format!("{DENSE}/{base}.hnsw.graph"), format!("{DENSE}/{base}.hnsw.data"), points_file(field)]
+}
+
+/// All files that a dense lane may have to itself.
+pub(crate) fn lane_files(field: &Field) -> Vec<String> {
+    let own = [rows_file(field), mean_file(field)];
+    own.into_iter().chain(graph_files(field)).collect()
 }
 
 /// The tantivy field of a handle kind; the prefix keeps kinds apart from our own fields.

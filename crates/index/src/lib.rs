@@ -103,6 +103,14 @@ pub enum IndexError {
         /// The one at hand.
         given: String,
     },
+    /// Somebody stopped the build while texts were embedded.
+    #[error("stopped with {done} of {total} texts embedded; they are kept, and the same command goes on from there")]
+    Interrupted {
+        /// Texts embedded.
+        done: usize,
+        /// Texts to embed.
+        total: usize,
+    },
     /// The embedding model failed.
     #[error("embedding failed: {0}")]
     Embed(#[from] frontload_core::EmbedError),

@@ -1,12 +1,15 @@
 //! A vector for every distinct text: from the live generation where it has it, else from the embedding model.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use frontload_core::{Digest, Embedder, Field, Method, TextRole};
 
-use super::{Plan, base::Base, body_text, texts};
+use super::{Plan, base::Base, body_text, texts, unfinished::Unfinished};
 use crate::{
-    IndexError, IndexedChunk,
+    IndexDir, IndexError, IndexedChunk,
     dense::{Row, Vectors},
 };
 
@@ -45,13 +48,16 @@ pub(super) fn role(field: &Field) -> TextRole<'_> {
 }
 
 pub(super) fn embed(
+    dir: &IndexDir,
     plan: &Plan,
     (base, on_top): (Option<&mut Base>, bool),
     embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(usize, usize),
+    report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Embedded, IndexError> {
     let fingerprint = embedder.fingerprint().to_owned();
     let known = base.filter(|base| base.manifest.embedder == fingerprint).and_then(|base| base.vectors.take());
+    let (mut unfinished, kept) = Unfinished::open(dir, &fingerprint, embedder.dimension());
+    let mut kept: HashMap<Digest, Vec<f32>> = kept.into_iter().collect();
     // What stayed keeps its rows, if it keeps its vectors.
     let chunks: Vec<usize> =
         if on_top && known.is_some() { plan.added.clone() } else { (0..plan.build.chunks.len()).collect() };
@@ -86,31 +92,47 @@ pub(super) fn embed(
     }
     let carried = known.is_some();
     let mut vectors = known.unwrap_or_else(|| Vectors::new(embedder.dimension()));
-    let (stored, total) = (vectors.len(), missing.values().map(Vec::len).sum());
-    let (mut done, mut without_vector) = (0, 0);
+    let stored = vectors.len();
+    // What an earlier build has embedded and not published.
+    for (key, _) in missing.values().flatten() {
+        if let Some(vector) = kept.remove(key) {
+            place.insert(*key, vectors.len() as u32);
+            vectors.push(*key, &vector);
+        }
+    }
+    for texts in missing.values_mut() {
+        texts.retain(|(key, _)| !place.contains_key(key));
+    }
+    let total = vectors.len() - stored + missing.values().map(Vec::len).sum::<usize>();
+    let resumed = vectors.len() - stored;
+    let (mut done, mut without_vector) = (resumed, 0);
     for (number, mut texts) in missing {
         let Some(field) = plan.fields.get(number) else { continue };
         // By length, so that texts embedded together are of about one length.
         texts.sort_by_key(|(key, text)| (text.len(), *key));
         for part in texts.chunks(EMBED_TEXTS) {
             let plain: Vec<&str> = part.iter().map(|(_, text)| text.as_str()).collect();
-            for ((key, _), vector) in part.iter().zip(embedder.embed(&plain, role(field))?) {
-                // A text without content has an all-zero vector, which is near to everything and nothing.
-                if vector.len() == vectors.dimension && vector.iter().any(|&value| value != 0.0) {
-                    place.insert(*key, vectors.len() as u32);
-                    vectors.push(*key, &vector);
-                } else {
-                    without_vector += 1;
-                }
+            let embedded = part.iter().map(|(key, _)| *key).zip(embedder.embed(&plain, role(field))?);
+            // A text without content has an all-zero vector, which is near to everything and nothing.
+            let is_usable =
+                |vector: &[f32]| vector.len() == vectors.dimension && vector.iter().any(|&value| value != 0.0);
+            let usable: Vec<(Digest, Vec<f32>)> = embedded.filter(|(_, vector)| is_usable(vector)).collect();
+            without_vector += part.len() - usable.len();
+            unfinished.keep(&usable)?;
+            for (key, vector) in usable {
+                place.insert(key, vectors.len() as u32);
+                vectors.push(key, &vector);
             }
             done += part.len();
-            report(done, total);
+            if report(done, total).is_break() && done < total {
+                return Err(IndexError::Interrupted { done, total });
+            }
         }
     }
     let row = |wanted: &Wanted| Some((*place.get(&wanted.key)?, wanted.item));
     let rows = wanted.iter().map(|(at, wanted)| (*at, wanted.iter().filter_map(row).collect())).collect();
-    let new = vectors.len() - stored;
-    Ok(Embedded { vectors, carried, rows, new, reused: stored, in_pieces, without_vector })
+    let reused = stored + resumed;
+    Ok(Embedded { new: vectors.len() - reused, vectors, carried, rows, reused, in_pieces, without_vector })
 }
 
 impl Embedded {

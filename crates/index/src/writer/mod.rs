@@ -8,10 +8,12 @@ mod base;
 mod embedding;
 mod lanes;
 mod publish;
+mod unfinished;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
+    ops::ControlFlow,
 };
 
 use frontload_core::{ChunkId, Embedder, Field, Fusion, Lane, Method, Schema, TextRole, Tuning};
@@ -65,7 +67,7 @@ pub struct Built {
     pub removed: usize,
     /// Distinct texts that had to be embedded.
     pub embedded: usize,
-    /// Vectors that came from the generation before.
+    /// Vectors that came from the generation before, or from a build that was not finished.
     pub reused: usize,
     /// Texts longer than the embedding model reads, which were embedded in pieces.
     pub in_pieces: usize,
@@ -87,16 +89,17 @@ struct Plan<'a> {
     removed: Vec<ChunkId>,
 }
 
-/// Builds and publishes the next generation. `report` is told how many of how many texts are embedded.
+/// Builds and publishes the next generation. `report` is told how many of how many texts are embedded, and may stop it.
 ///
 /// # Errors
-/// When the disk refuses or the embedding model fails: the live generation stays as it was.
+/// When the disk refuses, the embedding model fails or `report` says stop: the live generation stays as it was, and what
+/// was embedded is kept for the next build.
 pub fn write(
     dir: &IndexDir,
     _lock: &WriterLock,
     build: &Build,
     embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(usize, usize),
+    report: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Built, IndexError> {
     let number = generations(dir).into_iter().max().unwrap_or(0) + 1;
     let name = layout::generation_name(number);
@@ -116,7 +119,7 @@ pub fn write(
     }
     bm25::write(&folder.join(layout::BM25), &plan.change())?;
     Places::of(build.chunks, &plan.ids).write(&folder)?;
-    let mut embedded = embed(&plan, (base.as_mut(), on_top), embedder, report)?;
+    let mut embedded = embed(dir, &plan, (base.as_mut(), on_top), embedder, report)?;
     let base = base.as_ref();
     let kept = base.filter(|_| on_top && embedded.carried);
     let mut rows = lanes::rows(&plan, kept, &embedded)?;
@@ -155,6 +158,7 @@ pub fn write(
         files: publish::files(&folder, base.map(|base| &base.manifest))?,
     };
     publish::publish(dir, &folder, &name, &manifest)?;
+    unfinished::discard(dir);
     publish::collect_garbage(dir, number);
     Ok(Built {
         manifest,
