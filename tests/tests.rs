@@ -28,6 +28,9 @@ mod asking;
 // Finding, answering, measuring.
 mod retrieval;
 
+// What kinds are worth, what queries call for, how answers are measured.
+mod measuring;
+
 // Which passages a search is confined to.
 mod filters;
 

@@ -33,6 +33,14 @@ for index in "$small" "$large"; do
     "$frontload" --index "$index" --quiet tune --queries "$topics/queries.jsonl" --qrels "$topics/qrels/dev.tsv"
 done
 
+say "   What each kind is worth there, what it costs, and whether to keep it"
+"$frontload" --index "$large" ablate --queries "$topics/queries.jsonl" --qrels "$topics/qrels/dev.tsv" --by type \
+    --html .demo/report.html
+
+say "   And backwards: which kinds do the dev queries call for that the text alone does not answer?"
+"$frontload" --index "$large" suggest --queries "$topics/queries.jsonl" --qrels "$topics/qrels/dev.tsv" --no-model \
+    --about "the archive of an island town" --out .demo/suggested.toml
+
 say "5. Three queries: by the text alone, with handles, and what found each hit"
 while IFS= read -r query; do
     printf '\n"%s"\n' "$query"

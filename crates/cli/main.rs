@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command, ExportCommand, HandlesCommand, ImportCommand, SchemaCommand};
+use crate::args::{Cli, Command, ExportCommand, HandlesCommand, ImportCommand, QueriesCommand, SchemaCommand};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -49,7 +49,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ask(args) => commands::ask::run(&config, &args),
         Command::Serve(args) => commands::serve::run(&config, &args),
         Command::Eval(args) => commands::eval::run(&config, &args),
+        Command::Ablate(args) => commands::ablate::run(&config, &args),
         Command::Tune(args) => commands::tune::run(&config, &args),
+        Command::Suggest(args) => commands::suggest::run(&config, &args),
+        Command::Queries(QueriesCommand::Synth(args)) => commands::queries::synth(&config, &args),
         Command::Handles(HandlesCommand::Import(args)) => commands::handles::import(&config, &args),
         Command::Handles(HandlesCommand::Export) => commands::handles::export(&config),
         Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),

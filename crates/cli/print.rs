@@ -4,7 +4,9 @@ use std::io::Write;
 
 use frontload_core::{Chunk, Handle};
 use frontload_engine::{Hit, LaneEvidence};
+use frontload_eval::{Paired, p_value};
 use serde::Serialize;
+use serde_json::json;
 
 /// Prints one JSON object on a line of its own.
 pub fn json(value: &impl Serialize) {
@@ -12,6 +14,22 @@ pub fn json(value: &impl Serialize) {
     if writeln!(std::io::stdout(), "{text}").is_err() {
         std::process::exit(0);
     }
+}
+
+/// A comparison of two systems, as every command shows it in JSON.
+pub fn compared(compared: &Paired) -> serde_json::Value {
+    let Paired { topics, difference, interval, p, topics_needed } = compared;
+    json!({"topics": topics, "difference": difference, "interval": interval, "p": p, "topics_needed": topics_needed})
+}
+
+/// The same in words; `units` would show the difference if it is not significant.
+pub fn difference(compared: &Paired, units: &str) -> String {
+    let Paired { difference, interval: (low, high), p, topics_needed, .. } = compared;
+    let needed = match topics_needed {
+        Some(needed) if !compared.is_significant() => format!("; {needed} {units} would tell"),
+        _ => String::new(),
+    };
+    format!("{difference:+.3} (95% {low:+.3} to {high:+.3}), {}{needed}", p_value(*p))
 }
 
 /// Prints a line of data. A closed pipe ends the program quietly.

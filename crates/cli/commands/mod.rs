@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod ablate;
 pub mod ask;
 pub mod batch;
 pub mod completions;
@@ -11,10 +12,13 @@ pub mod handles;
 pub mod index;
 pub mod init;
 pub mod inspect;
+pub mod queries;
 pub mod report;
 pub mod schema;
 pub mod search;
 pub mod serve;
+pub mod suggest;
+pub mod topics;
 pub mod tune;
 pub mod verify;
 pub mod worker;
@@ -22,6 +26,9 @@ pub mod worker;
 use std::sync::{Arc, atomic::AtomicBool};
 
 use frontload_index::{IndexDir, Reader};
+
+/// Of the tests of significance, so that they give the same each time.
+pub const SEED: u64 = 20_071_105;
 
 /// Threads for embedding while building, when nobody waits for a single text.
 fn build_threads() -> usize {

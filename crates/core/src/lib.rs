@@ -29,7 +29,7 @@ pub use model::{
     Message, Prompt, PromptSize, Role, TextRole,
 };
 pub use schema::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
-pub use tuning::Tuning;
+pub use tuning::{Basis, Tuning};
 
 /// A score attached to a chunk by one lane; higher is better, comparable only inside that lane.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod build;
 mod complete;
+mod conduct;
 mod diff;
 mod import;
 mod preview;
@@ -12,18 +13,23 @@ mod publish;
 mod round_trip;
 mod search;
 mod starters;
+mod suggest;
+mod synth;
 mod workshop;
 
 pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
 pub use batch::{BatchReport, Elsewhere, export_prompts, import_completions};
 pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
+pub use conduct::{Conduct, Passed};
 pub use diff::{Difference, HandleChange, Moved, diff, moved};
 pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
-pub use publish::default_weight;
-pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, rank_lanes, search};
+pub use publish::{DEFAULT_FUSION, untuned_weights};
+pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, lane_times, rank_lanes, search};
 pub use starters::{STARTERS, starter};
+pub use suggest::{Candidate, Gap, LoggedQuery, Missed, Proposed, SuggestOptions, Suggestion, suggest};
+pub use synth::{QueryType, SynthOptions, SynthQuery, Synthesis, synthesise};
 
 use std::path::PathBuf;
 

@@ -1,11 +1,14 @@
 //! From chunks and the ledger to a published generation: collect, gate, weigh the lanes, write.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
+};
 
 use frontload_core::{Against, Chunk, Embedder, Field, Fusion, Lane, Schema, Source};
 use frontload_corpus::Corpus;
 use frontload_enrich::{Collected, Outcome, Settings, collect, tally};
-use frontload_index::{Build, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, write};
+use frontload_index::{Build, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, Reader, write};
 
 use crate::{
     EngineError,
@@ -27,13 +30,13 @@ const COVERAGE_POWER: i32 = 2;
 const TITLE_WEIGHT: f32 = 0.25;
 
 /// The default fusion.
-pub(crate) const DEFAULT_FUSION: Fusion = Fusion::Convex { against: Against::Best };
+pub const DEFAULT_FUSION: Fusion = Fusion::Convex { against: Against::Best };
 
 /// The share of chunks that have a handle of each kind.
 pub(crate) type Coverage = BTreeMap<String, f64>;
 
 /// The default weight of a lane whose kind covers so large a share of the chunks.
-pub fn default_weight(lane: &Lane, coverage: &BTreeMap<String, f64>) -> f32 {
+fn default_weight(lane: &Lane, coverage: &BTreeMap<String, f64>) -> f32 {
     match &lane.field {
         Field::Body => 1.0,
         Field::Title => TITLE_WEIGHT,
@@ -65,13 +68,24 @@ fn coverage(chunks: &[IndexedChunk]) -> Coverage {
     having.into_iter().map(|(kind, count)| (kind.clone(), share(&kind, count))).collect()
 }
 
+/// What the lanes of a generation would count if nobody had measured them.
+///
+/// # Errors
+/// When the generation breaks under our hands.
+pub fn untuned_weights(reader: &Reader) -> Result<BTreeMap<Lane, f32>, EngineError> {
+    let chunks = reader.chunks().collect::<Result<Vec<_>, _>>()?;
+    let coverage = coverage(&chunks);
+    let lanes = reader.manifest().lanes.iter().map(|entry| &entry.lane);
+    Ok(lanes.map(|lane| (lane.clone(), default_weight(lane, &coverage))).collect())
+}
+
 pub(crate) fn publish(
     dir: &IndexDir,
     mut shop: Workshop,
     (corpus, chunks): (Corpus, Vec<Chunk>),
     (settings, outcome, afresh): (&Settings, Option<Outcome>, bool),
     embedder: &mut dyn Embedder,
-    report: &mut dyn FnMut(Event),
+    report: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Report, EngineError> {
     let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
     // An index without a schema still takes imports: they are collected against an empty one.
@@ -104,7 +118,7 @@ pub(crate) fn publish(
             None => default_weight(lane, &coverage),
         },
         tuning: settings.tuning.as_ref(),
-        fusion: DEFAULT_FUSION,
+        fusion: settings.tuning.as_ref().and_then(|tuning| tuning.fusion).unwrap_or(DEFAULT_FUSION),
         graph_rows: settings.graph_rows.unwrap_or(DEFAULT_GRAPH_ROWS),
         concatenated: settings.concatenated,
         afresh,

@@ -154,7 +154,9 @@ fn plain_ranks(
     let plain = rankings.iter().take_while(|ranking| ranking.lane.is_plain()).count();
     let Some(plain) = rankings.get_mut(..plain) else { return Ok(HashMap::new()) };
     let asked: Vec<f32> = plain.iter().map(|ranking| ranking.weight).collect();
-    plain.iter_mut().for_each(|ranking| ranking.weight = weight(&ranking.lane));
+    for ranking in plain.iter_mut() {
+        ranking.weight = weight(&ranking.lane);
+    }
     complete(reader, query, plain, how, usize::MAX)?;
     let ranks = fusion::fuse(plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect();
     plain.iter_mut().zip(asked).for_each(|(ranking, asked)| ranking.weight = asked);

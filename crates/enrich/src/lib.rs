@@ -14,6 +14,7 @@ mod passage;
 mod plan;
 mod prompt;
 mod run;
+mod spent;
 mod state;
 mod when;
 
@@ -25,6 +26,7 @@ pub use grammar::lark;
 pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Settings, SettledAnswer, scan};
 pub use plan::{Call, Job, Plan};
 pub use run::{Ending, Imported, Limits, Outcome, Progress, enrich};
+pub use spent::{Spent, spent};
 pub use state::{State, StateError};
 
 /// Everything that can stop an enrichment.

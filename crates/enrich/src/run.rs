@@ -118,6 +118,7 @@ pub fn enrich(
         run.ask(std::slice::from_ref(suspect), true, generator, report)?;
     }
     run.release()?;
+    run.note_time()?;
     let ending = if run.progress.done >= run.progress.total {
         Ending::Complete
     } else if limits.interrupted() {
@@ -222,6 +223,13 @@ impl Run<'_> {
         let mut desk = self.desk.borrow_mut();
         desk.open.remove(&call.id());
         desk.keep(&Record::Answer(SettledAnswer { chunk, kinds, model, result }))
+    }
+
+    /// Notes how long the calls took. A run that is killed leaves no such note, and its time is not counted.
+    fn note_time(&self) -> Result<(), EnrichError> {
+        let (model, calls) = (self.model.clone(), self.progress.done as u64);
+        let seconds = self.progress.elapsed.as_secs_f64();
+        if calls == 0 { Ok(()) } else { self.desk.borrow_mut().keep(&Record::Ran { model, calls, seconds }) }
     }
 
     /// Takes back the attempts at calls that were begun and given up.

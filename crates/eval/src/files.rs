@@ -70,11 +70,7 @@ pub fn read_topics(path: &Path) -> Result<Vec<Topic>, FileError> {
         .into_iter()
         .map(|(line, text)| {
             let row: TopicRow = serde_json::from_str(&text).map_err(|error| wrong(path, line, error))?;
-            let label = |(key, value): (String, serde_json::Value)| {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                (key, value)
-            };
-            Ok(Topic { id: row.id, text: row.text, labels: row.metadata.into_iter().map(label).collect() })
+            Ok(Topic { id: row.id, text: row.text, labels: labels(row.metadata) })
         })
         .collect::<Result<_, FileError>>()?;
     if topics.is_empty() { Err(FileError::Empty(path.to_owned())) } else { Ok(topics) }
@@ -141,12 +137,22 @@ pub fn write_run(path: &Path, run: &Run, tag: &str) -> Result<(), FileError> {
     fs::write(path, text).map_err(|source| FileError::Io { path: path.to_owned(), source })
 }
 
-fn lines(path: &Path) -> Result<Vec<(usize, String)>, FileError> {
+/// Labels as words, whatever they were in the file.
+pub(crate) fn labels(metadata: BTreeMap<String, serde_json::Value>) -> BTreeMap<String, String> {
+    let label = |(key, value): (String, serde_json::Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (key, value)
+    };
+    metadata.into_iter().map(label).collect()
+}
+
+/// Lines that are not blank, numbered from 1.
+pub(crate) fn lines(path: &Path) -> Result<Vec<(usize, String)>, FileError> {
     let text = fs::read_to_string(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
     let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line.to_owned()));
     Ok(numbered.filter(|(_, line)| !line.trim().is_empty()).collect())
 }
 
-fn wrong(path: &Path, line: usize, problem: impl std::fmt::Display) -> FileError {
+pub(crate) fn wrong(path: &Path, line: usize, problem: impl std::fmt::Display) -> FileError {
     FileError::Line { path: path.to_owned(), line, problem: problem.to_string() }
 }

@@ -22,11 +22,14 @@ pub enum Measure {
     AveragePrecision(Option<usize>),
     /// `Success@k`: whether there is a relevant document among the first k.
     Success(usize),
+    /// `Judged@k`: the share of the first k that were judged at all, whatever the judgment; the rest counts as not
+    /// relevant, and may be.
+    Judged(usize),
 }
 
 /// A name that is no measure.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a measure: expected R@k, P@k, nDCG@k, RR, RR@k, AP, AP@k or Success@k")]
+#[error("{0:?} is not a measure: expected R@k, P@k, nDCG@k, RR, RR@k, AP, AP@k, Success@k or Judged@k")]
 pub struct MeasureError(String);
 
 impl FromStr for Measure {
@@ -48,6 +51,7 @@ impl FromStr for Measure {
             ("RR", cutoff) => Ok(Self::ReciprocalRank(cutoff)),
             ("AP", cutoff) => Ok(Self::AveragePrecision(cutoff)),
             ("Success", Some(k)) => Ok(Self::Success(k)),
+            ("Judged", Some(k)) => Ok(Self::Judged(k)),
             _ => Err(wrong()),
         }
     }
@@ -64,6 +68,7 @@ impl fmt::Display for Measure {
             Self::AveragePrecision(None) => write!(formatter, "AP"),
             Self::AveragePrecision(Some(k)) => write!(formatter, "AP@{k}"),
             Self::Success(k) => write!(formatter, "Success@{k}"),
+            Self::Judged(k) => write!(formatter, "Judged@{k}"),
         }
     }
 }
@@ -76,6 +81,12 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Every judged topic's value.
+    pub fn values(&self, measure: Measure) -> Vec<f64> {
+        let name = measure.to_string();
+        self.per_topic.values().filter_map(|values| values.get(&name)).copied().collect()
+    }
+
     /// The mean over all judged topics, or over those the filter keeps; `None` when it keeps none.
     pub fn mean(&self, measure: Measure, keep: impl Fn(&str) -> bool) -> Option<f64> {
         let name = measure.to_string();
@@ -105,9 +116,8 @@ pub fn measure(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Measured {
         .iter()
         .map(|(topic, judged)| {
             let ranking = run.get(topic).map_or(&[][..], Vec::as_slice);
-            let relevance: Vec<i64> =
-                ranking.iter().map(|(document, _)| judged.get(document).copied().unwrap_or(0)).collect();
-            let values = measures.iter().map(|measure| (measure.to_string(), measure.of(judged, &relevance)));
+            let levels: Vec<Option<i64>> = ranking.iter().map(|(document, _)| judged.get(document).copied()).collect();
+            let values = measures.iter().map(|measure| (measure.to_string(), measure.of(judged, &levels)));
             (topic.clone(), values.collect())
         })
         .collect();
@@ -115,11 +125,17 @@ pub fn measure(qrels: &Qrels, run: &Run, measures: &[Measure]) -> Measured {
 }
 
 impl Measure {
-    fn of(self, judged: &BTreeMap<String, i64>, relevance: &[i64]) -> f64 {
+    fn of(self, judged: &BTreeMap<String, i64>, levels: &[Option<i64>]) -> f64 {
+        let relevance: Vec<i64> = levels.iter().map(|level| level.unwrap_or(0)).collect();
         let relevant = judged.values().filter(|&&level| level > 0).count();
         let first = |cutoff: Option<usize>| relevance.iter().take(cutoff.unwrap_or(usize::MAX));
         let found = |cutoff: usize| first(Some(cutoff)).filter(|&&level| level > 0).count() as f64;
         match self {
+            Self::Judged(k) => {
+                let seen = levels.len().min(k);
+                let known = levels.iter().take(k).flatten().count();
+                if seen == 0 { 0.0 } else { known as f64 / seen as f64 }
+            }
             _ if relevant == 0 => 0.0,
             Self::Recall(k) => found(k) / relevant as f64,
             Self::Precision(k) => found(k) / k as f64,
@@ -135,7 +151,7 @@ impl Measure {
             Self::Ndcg(k) => {
                 let mut ideal: Vec<i64> = judged.values().copied().filter(|&level| level > 0).collect();
                 ideal.sort_unstable_by(|left, right| right.cmp(left));
-                gain(relevance, k) / gain(&ideal, k)
+                gain(&relevance, k) / gain(&ideal, k)
             }
         }
     }
@@ -172,13 +188,15 @@ mod tests {
         check("RR@1", 0.0);
         check("AP", f64::midpoint(1.0 / 2.0, 2.0 / 4.0));
         check("Success@1", 0.0);
+        check("Judged@4", 0.75);
+        check("Judged@9", 0.75);
         let ideal = 2.0 + 1.0 / 3_f64.log2();
         check("nDCG@10", (2.0 / 3_f64.log2() + 1.0 / 5_f64.log2()) / ideal);
     }
 
     #[test]
     fn names_read_as_they_are_written() {
-        for name in ["R@10", "P@5", "nDCG@10", "RR", "RR@10", "AP", "AP@100", "Success@1"] {
+        for name in ["R@10", "P@5", "nDCG@10", "RR", "RR@10", "AP", "AP@100", "Success@1", "Judged@10"] {
             assert_eq!(name.parse::<Measure>().map(|measure| measure.to_string()), Ok(name.to_owned()));
         }
         for wrong in ["R", "R@0", "nDCG", "recall@10", "R@ten", ""] {

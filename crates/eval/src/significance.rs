@@ -45,20 +45,32 @@ pub fn paired(values: &[(f64, f64)], seed: u64) -> Paired {
     // Sums in another order differ in their last digits.
     let as_large = difference.abs() - 1e-12;
     let reached = (0..ROUNDS).filter(|_| flipped(&mut rng).abs() >= as_large).count();
-    let resampled = |rng: &mut Rng| {
-        let drawn = (0..topics).filter_map(|_| differences.get(rng.usize(..topics)));
-        mean(drawn.sum())
-    };
-    let mut means: Vec<f64> = (0..ROUNDS).map(|_| resampled(&mut rng)).collect();
-    means.sort_by(f64::total_cmp);
-    let at = |share: f64| means.get((ROUNDS as f64 * share) as usize).copied().unwrap_or(difference);
     Paired {
         topics,
         difference,
-        interval: (at(0.025), at(0.975)),
+        interval: resampled(&differences, &mut rng),
         p: (reached + 1) as f64 / (ROUNDS + 1) as f64,
         topics_needed: topics_needed(&differences, difference),
     }
+}
+
+/// 95% of a bootstrap's means of these values lie between what this gives back: where the mean over other topics like
+/// these might be. Efron, Annals of Statistics 1979.
+pub fn interval(values: &[f64], seed: u64) -> (f64, f64) {
+    resampled(values, &mut Rng::with_seed(seed))
+}
+
+fn resampled(values: &[f64], rng: &mut Rng) -> (f64, f64) {
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
+    let drawn = |rng: &mut Rng| -> f64 {
+        (0..values.len()).filter_map(|_| values.get(rng.usize(..values.len()))).sum::<f64>() / values.len() as f64
+    };
+    let mut means: Vec<f64> = (0..ROUNDS).map(|_| drawn(rng)).collect();
+    means.sort_by(f64::total_cmp);
+    let at = |share: f64| means.get((ROUNDS as f64 * share) as usize).copied().unwrap_or_default();
+    (at(0.025), at(0.975))
 }
 
 /// The sample size of a paired test, from the spread of the differences at hand.

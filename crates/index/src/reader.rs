@@ -214,6 +214,24 @@ impl Reader {
         self.manifest.lanes.iter().find(|entry| entry.lane == *lane)
     }
 
+    /// What a lane takes on disk, in bytes: its part of the word index, or its own files and the vectors that stand in
+    /// no other lane.
+    ///
+    /// # Errors
+    /// When a file that was whole when opened no longer is.
+    pub fn lane_bytes(&self, lane: &Lane) -> Result<u64, IndexError> {
+        if lane.method == Method::Bm25 {
+            return self.words.bytes(&lane.field).map_err(|error| self.broken(&error));
+        }
+        let Some(own) = self.dense.get(&lane.field) else { return Ok(0) };
+        let others = self.dense.iter().filter(|(field, _)| **field != lane.field);
+        let elsewhere: HashSet<u32> = others.flat_map(|(_, other)| other.vectors()).copied().collect();
+        let vectors = own.vectors().iter().filter(|vector| !elsewhere.contains(vector)).count();
+        let files = layout::lane_files(&lane.field);
+        let listed = self.manifest.files.iter().filter(|entry| files.contains(&entry.path));
+        Ok(listed.map(|entry| entry.bytes).sum::<u64>() + (vectors * self.manifest.dimension * size_of::<f32>()) as u64)
+    }
+
     /// Of a lane's graph: its points, how many of them live, and how many vectors are scanned beside it.
     pub fn graph_state(&self, lane: &Lane) -> Option<(usize, usize, usize)> {
         self.dense.get(&lane.field).filter(|_| lane.method == Method::Dense)?.graph_state()

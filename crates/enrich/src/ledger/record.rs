@@ -27,6 +27,15 @@ pub enum Record {
         /// Which.
         calls: Vec<Digest>,
     },
+    /// A run of calls has ended: what it took, so that what a kind of handle costs can be told later.
+    Ran {
+        /// The model's fingerprint.
+        model: String,
+        /// Calls that ended.
+        calls: u64,
+        /// From the first call to the last end.
+        seconds: f64,
+    },
     /// A handle made elsewhere.
     Import {
         /// The chunk it was made for; a chunk whose text has changed since does not get it.

@@ -1,0 +1,89 @@
+//! Of the commands that build an index.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What is asked about, and in which pieces.
+#[derive(Args)]
+pub struct CorpusArgs {
+    /// Files and folders: BEIR folders, text, Markdown, reStructuredText, HTML, PDF, CSV, JSON lines, source code
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Which handles to write [default: from frontload.toml, else handles.toml beside the corpus]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// The largest chunk in characters, or "none" to leave documents whole
+    #[arg(long, default_value = "1800", value_name = "CHARS", value_parser = chunk_chars)]
+    pub chunk: ChunkChars,
+    /// Ask again about chunks that failed before
+    #[arg(long)]
+    pub retry_failed: bool,
+}
+
+#[derive(Args)]
+pub struct IndexArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+    /// Index the text alone; handles can be imported later
+    #[arg(long, conflicts_with = "schema")]
+    pub no_handles: bool,
+    /// Say what it would cost, and stop: the prompts are weighed and a few really asked, whose answers are kept
+    #[arg(long, conflicts_with = "no_handles")]
+    pub dry_run: bool,
+    /// Ask for so long, then publish with what there is; the same command goes on later
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub budget_minutes: Option<f64>,
+    /// Also build baseline lanes over text and handles together: concatenated.bm25 and concatenated.dense
+    #[arg(long)]
+    pub concatenated: bool,
+    /// Lanes with at least this many distinct vectors get an HNSW graph; others are scanned
+    #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
+    pub graph_rows: usize,
+    /// Prompts the model answers side by side
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub slots: u32,
+    /// Requests open at once at an endpoint; fewer while it shows trouble
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Seconds after which a request to an endpoint is given up and tried again
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+    /// Seconds after which a passage is given up at an endpoint, however often it was tried
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub deadline: u64,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (0.0..=1e6).contains(&minutes) => Ok(minutes),
+        _ => Err("expected minutes, such as 30 or 0.5".to_owned()),
+    }
+}
+
+/// `None` leaves documents whole.
+#[derive(Clone, Copy)]
+pub struct ChunkChars(pub Option<u32>);
+
+fn chunk_chars(text: &str) -> Result<ChunkChars, String> {
+    match text {
+        "none" => Ok(ChunkChars(None)),
+        text => match text.parse() {
+            Ok(chars) if (100..=100_000).contains(&chars) => Ok(ChunkChars(Some(chars))),
+            _ => Err("expected 100 to 100000, or none".to_owned()),
+        },
+    }
+}
+
+#[derive(Args)]
+pub struct RebuildArgs {
+    /// The corpus, if it has moved
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write every file anew, rather than what changed beside the live generation's; deleted text is then gone from disk
+    #[arg(long)]
+    pub afresh: bool,
+    /// Build, or no longer build, baseline lanes over text and handles together
+    #[arg(long, value_name = "BOOL")]
+    pub concatenated: Option<bool>,
+}

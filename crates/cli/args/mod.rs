@@ -1,0 +1,111 @@
+//! The command line. Every flag's default is in its help.
+
+mod building;
+mod files;
+mod measuring;
+mod searching;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
+pub use files::{
+    CompletionsArgs, ExportCommand, ExportPromptsArgs, HandlesCommand, ImportArgs, ImportCommand,
+    ImportCompletionsArgs, InitArgs, InspectArgs, SchemaCheckArgs, SchemaCommand, StarterArgs,
+};
+pub use measuring::{
+    AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
+    SynthArgs, TuneArgs,
+};
+pub use searching::{AskArgs, DiffArgs, FusionName, LaneArgs, SearchArgs, ServeArgs};
+
+#[derive(Parser)]
+#[command(name = "frontload", version, about = "Search by what no word says", max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args)]
+pub struct Global {
+    /// The index's folder [default: from frontload.toml, else .frontload]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+    /// Print one JSON object (or JSON lines) instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Read this instead of ./frontload.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "REF",
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, or batch:NAME"
+    )]
+    pub model: Option<String>,
+    /// Layers of the language model to compute on a GPU; an error where there is none [default: 0]
+    #[arg(long, global = true, value_name = "LAYERS")]
+    pub gpu_layers: Option<u32>,
+    /// The embedding model: a folder with model.onnx and tokenizer files, or fastembed:NAME
+    #[arg(long, global = true, value_name = "REF")]
+    pub embedder: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build an index: read, chunk, enrich what is new, publish
+    Index(IndexArgs),
+    /// Build the index again from the corpus and the ledger, without the language model
+    Rebuild(RebuildArgs),
+    /// Find passages
+    Search(SearchArgs),
+    /// Answer a question from the passages found, with citations
+    Ask(AskArgs),
+    /// Serve gRPC on loopback
+    Serve(ServeArgs),
+    /// Measure against judged topics
+    Eval(EvalArgs),
+    /// Which kinds of handle and which lanes earn their place, and what each costs
+    Ablate(AblateArgs),
+    /// Choose lane weights and fusion on judged topics, and publish them
+    Tune(TuneArgs),
+    /// From queries that the text does not answer to the kinds of handle that would: a schema to begin with
+    Suggest(SuggestArgs),
+    /// Test queries
+    #[command(subcommand)]
+    Queries(QueriesCommand),
+    /// Handles in and out
+    #[command(subcommand)]
+    Handles(HandlesCommand),
+    /// Write what another program is to do
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Take in what another program has done
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Schema files
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Show everything known about one document or chunk
+    Inspect(InspectArgs),
+    /// Compare two generations: chunks, handles, and whose hits moved
+    Diff(DiffArgs),
+    /// Check every file of the live index and every line of the ledger
+    Verify,
+    /// Say what this program would use here: processor, models, index; and what is missing
+    Doctor,
+    /// Begin in this folder: write handles.toml and frontload.toml
+    Init(InitArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// The process that holds llama.cpp; started by the others
+    #[command(name = "__llm-worker", hide = true)]
+    LlmWorker,
+}

@@ -1,0 +1,148 @@
+//! Of the commands that search and answer.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum};
+use frontload_core::{Against, Filter, FilterError, Fusion, Interval, WeighedLane};
+
+#[derive(Args)]
+pub struct SearchArgs {
+    /// What to look for
+    pub query: String,
+    /// Hits wanted
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub k: u32,
+    #[command(flatten)]
+    pub lanes: LaneArgs,
+    /// Only passages that tell of a time which touches these days: 1883, 1883..1890, 1883-03-12..1884-01
+    #[arg(long, value_name = "DAYS")]
+    pub during: Option<Interval>,
+    /// Only passages that satisfy an expression: "source = letters and meta.year >= 1900" (docs/search.md)
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<FilterArg>,
+    /// Only the best passage of each document
+    #[arg(long)]
+    pub group: bool,
+    /// Show what each lane gave
+    #[arg(long)]
+    pub explain: bool,
+    /// Plain lanes and all lanes side by side
+    #[arg(long, conflicts_with_all = ["lanes", "server"])]
+    pub compare: bool,
+    /// Ask a running service instead of opening the index
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+}
+
+/// A filter, and how it was written.
+#[derive(Clone)]
+pub struct FilterArg {
+    pub text: String,
+    pub filter: Filter,
+}
+
+impl FromStr for FilterArg {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        Ok(Self { text: text.to_owned(), filter: text.parse()? })
+    }
+}
+
+#[derive(Args, Clone, Default)]
+pub struct LaneArgs {
+    /// "all", "plain", or lanes by name, perhaps with a weight: body.bm25,time.dense=0.5
+    #[arg(long, default_value = "all")]
+    pub lanes: String,
+    /// How rankings are joined [default: as the index says]
+    #[arg(long, value_enum)]
+    pub fusion: Option<FusionName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum FusionName {
+    /// Reciprocal rank, k = 60
+    Rrf,
+    /// Convex combination of scores, each measured against its lane's best
+    Convex,
+    /// The same, measured against the lane's candidates
+    Minmax,
+    /// The same, measured against the most a query could score
+    Ceiling,
+}
+
+impl LaneArgs {
+    pub fn selection(&self) -> anyhow::Result<frontload_engine::LaneSelection> {
+        use frontload_engine::LaneSelection;
+        Ok(match self.lanes.as_str() {
+            "all" => LaneSelection::All,
+            "plain" => LaneSelection::Plain,
+            names => LaneSelection::Listed(names.split(',').map(str::parse::<WeighedLane>).collect::<Result<_, _>>()?),
+        })
+    }
+
+    pub fn fusion(&self) -> Option<Fusion> {
+        self.fusion.map(FusionName::fusion)
+    }
+}
+
+impl FusionName {
+    const ALL: [Self; 4] = [Self::Rrf, Self::Convex, Self::Minmax, Self::Ceiling];
+
+    pub fn fusion(self) -> Fusion {
+        match self {
+            Self::Rrf => Fusion::Rrf { k: 60.0 },
+            Self::Convex => Fusion::Convex { against: Against::Best },
+            Self::Minmax => Fusion::Convex { against: Against::Candidates },
+            Self::Ceiling => Fusion::Convex { against: Against::Ceiling },
+        }
+    }
+
+    /// The name of one that `--fusion` can choose.
+    pub fn of(fusion: Fusion) -> Option<String> {
+        let name = Self::ALL.into_iter().find(|name| name.fusion() == fusion)?;
+        name.to_possible_value().map(|value| value.get_name().to_owned())
+    }
+}
+
+#[derive(Args)]
+pub struct AskArgs {
+    /// The question
+    pub question: String,
+    /// Passages to answer from
+    #[arg(short, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub k: u32,
+    /// Few-shots: JSON lines with question, passages and answer [default: from frontload.toml]
+    #[arg(long, value_name = "FILE")]
+    pub exemplars: Option<PathBuf>,
+    /// Let the model write, and check it, instead of letting it choose sentences of the passages
+    #[arg(long)]
+    pub free: bool,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Where to listen; loopback only. Port 0 takes a free one, which is printed
+    #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// Few-shots for answers
+    #[arg(long, value_name = "FILE")]
+    pub exemplars: Option<PathBuf>,
+    /// Serve searches only: no language model is opened
+    #[arg(long)]
+    pub no_answers: bool,
+}
+
+#[derive(Args)]
+pub struct DiffArgs {
+    /// The earlier generation's number [default: the one before the later]
+    pub before: Option<u64>,
+    /// The later generation's number [default: the live one]
+    pub after: Option<u64>,
+    /// Show whose hits moved: a BEIR queries.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    /// Hits compared for each query
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub k: u32,
+}
