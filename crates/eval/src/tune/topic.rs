@@ -18,8 +18,8 @@ pub(super) struct Prepared {
     documents: Vec<usize>,
     /// Each document's relevance.
     relevance: Vec<i64>,
-    /// By field: candidates and what each is worth there, both methods together.
-    fields: BTreeMap<Field, Vec<(usize, f32)>>,
+    /// By field: candidates, what each is worth there, and whether a lane of the field lists it.
+    fields: BTreeMap<Field, Vec<(usize, f32, bool)>>,
     /// The best possible gain.
     ideal: f64,
 }
@@ -41,10 +41,11 @@ impl Prepared {
             }
             documents.push(number);
         }
-        let mut fields: BTreeMap<Field, Vec<(usize, f32)>> = BTreeMap::new();
+        let mut fields: BTreeMap<Field, Vec<(usize, f32, bool)>> = BTreeMap::new();
         for ranking in topic.lanes {
             let parts = ranking.parts(fusion).into_iter();
-            let placed = parts.filter_map(|part| Some((*place.get(&part.hit.chunk)?, part.worth)));
+            let placed =
+                parts.filter_map(|part| Some((*place.get(&part.hit.chunk)?, part.worth, part.rank.is_some())));
             fields.entry(ranking.lane.field.clone()).or_default().extend(placed);
         }
         let mut best: Vec<i64> = topic.judged.values().copied().filter(|&level| level > 0).collect();
@@ -55,17 +56,20 @@ impl Prepared {
 
     /// nDCG@10 of the documents under these weights.
     pub fn gain(&self, weights: &FieldWeights) -> f64 {
-        let mut scores = vec![0.0_f32; self.documents.len()];
+        let mut scores = vec![(0.0_f32, false); self.documents.len()];
         for (field, parts) in &self.fields {
             let weight = weights.get(field).copied().unwrap_or(0.0);
-            for &(at, part) in parts.iter().filter(|_| weight > 0.0) {
-                if let Some(score) = scores.get_mut(at) {
+            for &(at, part, listed) in parts.iter().filter(|_| weight > 0.0) {
+                if let Some((score, found)) = scores.get_mut(at) {
                     *score += weight * part;
+                    *found |= listed;
                 }
             }
         }
-        let mut order: Vec<usize> = (0..scores.len()).filter(|&at| scores.get(at).is_some_and(|&s| s > 0.0)).collect();
-        let score = |at: &usize| scores.get(*at).copied().unwrap_or(0.0);
+        // What only lanes list that are switched off would not have been found.
+        let found = |at: &usize| scores.get(*at).is_some_and(|&(score, found)| found && score > 0.0);
+        let mut order: Vec<usize> = (0..scores.len()).filter(found).collect();
+        let score = |at: &usize| scores.get(*at).map_or(0.0, |&(score, _)| score);
         order.sort_by(|left, right| score(right).total_cmp(&score(left)).then(left.cmp(right)));
         let mut seen = BTreeSet::new();
         let documents =
