@@ -175,9 +175,16 @@ fn tuning_weighs_what_helps_and_is_kept_while_schema_and_model_stay() {
     let gists = PASSAGES.iter().zip(words).map(|((id, _), word)| (*id, "gist", word));
     let chatter = PASSAGES.iter().map(|(id, _)| (*id, "chatter", "a text"));
     bench.import(&gists.chain(chatter).collect::<Vec<_>>());
-    let lines: Vec<String> =
-        words.iter().enumerate().map(|(at, word)| format!("{{\"_id\": \"t{at}\", \"text\": \"{word}\"}}")).collect();
-    let judged: Vec<String> = PASSAGES.iter().enumerate().map(|(at, (id, _))| format!("t{at}\t{id}\t1")).collect();
+    // Asked in several ways: weights are tried on topics they were not chosen on, which takes more than a handful.
+    let (mut lines, mut judged) = (Vec::new(), Vec::new());
+    for (at, (word, (id, _))) in words.iter().zip(PASSAGES).enumerate() {
+        for (way, asked) in ["", "please", "perhaps", "somewhere", "whatever"].iter().enumerate() {
+            lines.push(
+                serde_json::json!({"_id": format!("t{at}-{way}"), "text": format!("{word} {asked}")}).to_string(),
+            );
+            judged.push(format!("t{at}-{way}\t{id}\t1"));
+        }
+    }
     bench.write("queries.jsonl", lines.join("\n"));
     bench.write("dev.tsv", judged.join("\n"));
     let arguments = ["tune", "--queries", "queries.jsonl", "--qrels", "dev.tsv"];

@@ -44,8 +44,7 @@ impl Prepared {
         let mut fields: BTreeMap<Field, Vec<(usize, f32, bool)>> = BTreeMap::new();
         for ranking in topic.lanes {
             let parts = ranking.parts(fusion).into_iter();
-            let placed =
-                parts.filter_map(|part| Some((*place.get(&part.hit.chunk)?, part.worth, part.rank.is_some())));
+            let placed = parts.filter_map(|part| Some((*place.get(&part.hit.chunk)?, part.worth, part.rank.is_some())));
             fields.entry(ranking.lane.field.clone()).or_default().extend(placed);
         }
         let mut best: Vec<i64> = topic.judged.values().copied().filter(|&level| level > 0).collect();
