@@ -1,7 +1,5 @@
 //! Fusion: several lanes' rankings become one, and every contribution stays visible.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{ChunkId, Lane, Scored, best_first};
@@ -99,24 +97,45 @@ pub struct Fused {
 }
 
 /// Joins the lanes' rankings, best first; equal scores fall by chunk id. An empty lane, or one of weight
-/// 0, contributes nothing.
+/// 0, contributes nothing. Where only some hits are shown, [`rank`] and [`contributions`] do less.
 pub fn fuse(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Fused> {
-    let scale = total_weight(lanes, fusion);
-    let mut fused: HashMap<ChunkId, Fused> = HashMap::new();
-    for lane in lanes.iter().filter(|lane| lane.speaks()) {
-        for Part { rank, hit, worth } in lane.parts(fusion) {
-            let share = lane.weight / scale * worth;
-            let entry =
-                fused.entry(hit.chunk).or_insert_with(|| Fused { chunk: hit.chunk, score: 0.0, contributions: vec![] });
-            entry.score += share;
-            let (lane, score, item) = (lane.lane.clone(), hit.score, hit.item);
-            entry.contributions.push(Contribution { lane, rank, score, share, item });
-        }
-    }
-    let mut fused: Vec<Fused> = fused.into_values().collect();
-    let scored = |hit: &Fused| Scored { chunk: hit.chunk, score: hit.score, item: None };
-    fused.sort_by(|left, right| best_first(&scored(left), &scored(right)));
-    fused
+    let fused = |hit: Scored| {
+        let contributions = contributions(lanes, fusion, hit.chunk);
+        Fused { chunk: hit.chunk, score: hit.score, contributions }
+    };
+    rank(lanes, fusion).into_iter().map(fused).collect()
+}
+
+/// The chunks in the order of their fused scores.
+pub fn rank(lanes: &[LaneRanking], fusion: Fusion) -> Vec<Scored> {
+    let total = total_weight(lanes, fusion);
+    let speaking = lanes.iter().filter(|lane| lane.speaks());
+    let mut shares: Vec<(ChunkId, f32)> = speaking
+        .flat_map(|lane| {
+            lane.parts(fusion).into_iter().map(move |part| (part.hit.chunk, lane.weight / total * part.worth))
+        })
+        .collect();
+    // Stable, so that a chunk's shares are summed in the order of the lanes.
+    shares.sort_by_key(|(chunk, _)| *chunk);
+    let sum = |of_chunk: &[(ChunkId, f32)]| {
+        let score = of_chunk.iter().fold(0.0, |sum, (_, share)| sum + share);
+        of_chunk.first().map(|(chunk, _)| Scored { chunk: *chunk, score, item: None })
+    };
+    let mut ranked: Vec<Scored> = shares.chunk_by(|left, right| left.0 == right.0).filter_map(sum).collect();
+    ranked.sort_unstable_by(best_first);
+    ranked
+}
+
+/// What each lane gives to one chunk, in the order of the lanes: the shares sum to its score.
+pub fn contributions(lanes: &[LaneRanking], fusion: Fusion, chunk: ChunkId) -> Vec<Contribution> {
+    let total = total_weight(lanes, fusion);
+    let speaking = lanes.iter().filter(|lane| lane.speaks());
+    let given = |lane: &LaneRanking| {
+        let Part { rank, hit, worth } = lane.part(chunk, fusion)?;
+        let (score, item, share) = (hit.score, hit.item, lane.weight / total * worth);
+        Some(Contribution { lane: lane.lane.clone(), rank, score, share, item })
+    };
+    speaking.filter_map(given).collect()
 }
 
 /// What the lanes' weights are divided by.
@@ -146,19 +165,31 @@ impl LaneRanking {
 
     /// What every hit is worth. Scores from behind count only where they are comparable.
     pub fn parts(&self, fusion: Fusion) -> Vec<Part> {
-        let ranked = self.hits.iter().zip(1..).map(|(&hit, rank)| Part {
-            rank: Some(rank),
-            hit,
-            worth: match fusion {
-                Fusion::Rrf { k } => 1.0 / (k + rank as f32),
-                Fusion::Convex { against } => self.worth(hit.score, against),
-            },
-        });
-        let behind = self.behind.iter().filter_map(|&hit| match fusion {
+        let ranked = self.hits.iter().zip(1..).map(|(&hit, rank)| self.ranked(hit, rank, fusion));
+        ranked.chain(self.behind.iter().filter_map(|&hit| self.unlisted(hit, fusion))).collect()
+    }
+
+    /// What one chunk is worth, if the lane has a score for it.
+    pub fn part(&self, chunk: ChunkId, fusion: Fusion) -> Option<Part> {
+        if let Some((&hit, rank)) = self.hits.iter().zip(1..).find(|(hit, _)| hit.chunk == chunk) {
+            return Some(self.ranked(hit, rank, fusion));
+        }
+        self.unlisted(*self.behind.iter().find(|hit| hit.chunk == chunk)?, fusion)
+    }
+
+    fn ranked(&self, hit: Scored, rank: u32, fusion: Fusion) -> Part {
+        let worth = match fusion {
+            Fusion::Rrf { k } => 1.0 / (k + rank as f32),
+            Fusion::Convex { against } => self.worth(hit.score, against),
+        };
+        Part { rank: Some(rank), hit, worth }
+    }
+
+    fn unlisted(&self, hit: Scored, fusion: Fusion) -> Option<Part> {
+        match fusion {
             Fusion::Rrf { .. } | Fusion::Convex { against: Against::Candidates } => None,
             Fusion::Convex { against } => Some(Part { rank: None, hit, worth: self.worth(hit.score, against) }),
-        });
-        ranked.chain(behind).collect()
+        }
     }
 
     /// The most that a chunk the lane did not list can be worth.
@@ -242,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_from_behind_count_where_they_are_comparable() {
+    fn scores_unlisted_count_where_they_are_comparable() {
         let words = lane("body.bm25", 1.0, &[(1, 8.0), (2, 4.0)]);
         let mut vectors = lane("body.dense", 1.0, &[(3, 0.9)]);
         vectors.scale = Scale { floor: 0.1, ceiling: 1.0 };

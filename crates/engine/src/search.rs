@@ -1,13 +1,13 @@
 //! One query: every lane is looked along, the rankings are fused, and every hit says why it came.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     time::{Duration, Instant},
 };
 
 use frontload_core::{
-    Against, Chunk, ChunkId, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane,
-    LaneRanking, Method, TextRole, WeighedLane, fusion,
+    Against, Chunk, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane, LaneRanking,
+    Method, Scored, TextRole, WeighedLane, fusion,
 };
 use frontload_index::{Among, IndexError, IndexedChunk, LaneEntry, LaneQuery, Reader};
 use rayon::prelude::*;
@@ -125,42 +125,43 @@ pub fn search(
     complete(reader, &query, &mut rankings, how, wanted)?;
     let mut documents = HashSet::new();
     let mut hits = Vec::new();
-    for fused in fusion::fuse(&rankings, how) {
+    for Scored { chunk, score, .. } in fusion::rank(&rankings, how) {
         if hits.len() == request.k {
             break;
         }
-        let indexed = reader.chunk(fused.chunk)?;
+        let indexed = reader.chunk(chunk)?;
         if request.group && !documents.insert(indexed.chunk.document.clone()) {
             continue;
         }
-        let plain_rank = plain_ranks.get(&fused.chunk).copied();
+        let fused = Fused { chunk, score, contributions: fusion::contributions(&rankings, how, chunk) };
+        let plain_rank = plain_ranks.iter().position(|hit| hit.chunk == chunk).map(|at| at + 1);
         hits.push(explain(reader, &query, (fused, indexed), (hits.len() + 1, plain_rank)));
     }
     let total_ms = started.elapsed().as_secs_f64() * 1e3;
     Ok(SearchResponse { hits, degraded, generation: manifest.generation, embed_ms, total_ms })
 }
 
-/// Where every candidate of the plain lanes would stand by them alone. The scores looked up for it stay in the
+/// Every candidate of the plain lanes as it would stand by them alone. The scores looked up for it stay in the
 /// rankings.
 fn plain_ranks(
     reader: &Reader,
     query: &LaneQuery,
     rankings: &mut [LaneRanking],
     how: Fusion,
-) -> Result<HashMap<ChunkId, usize>, EngineError> {
+) -> Result<Vec<Scored>, EngineError> {
     let entries = &reader.manifest().lanes;
     let weight = |lane: &Lane| entries.iter().find(|entry| entry.lane == *lane).map_or(1.0, |entry| entry.weight);
     rankings.sort_by_key(|ranking| !ranking.lane.is_plain());
     let plain = rankings.iter().take_while(|ranking| ranking.lane.is_plain()).count();
-    let Some(plain) = rankings.get_mut(..plain) else { return Ok(HashMap::new()) };
+    let Some(plain) = rankings.get_mut(..plain) else { return Ok(Vec::new()) };
     let asked: Vec<f32> = plain.iter().map(|ranking| ranking.weight).collect();
     for ranking in plain.iter_mut() {
         ranking.weight = weight(&ranking.lane);
     }
     complete(reader, query, plain, how, usize::MAX)?;
-    let ranks = fusion::fuse(plain, how).into_iter().enumerate().map(|(at, hit)| (hit.chunk, at + 1)).collect();
+    let ranked = fusion::rank(plain, how);
     plain.iter_mut().zip(asked).for_each(|(ranking, asked)| ranking.weight = asked);
-    Ok(ranks)
+    Ok(ranked)
 }
 
 /// Every lane's ranking for a query, those of weight 0 too, each with its score for every candidate: what tuning

@@ -68,7 +68,7 @@ pub(super) fn missed(
     let plain: Vec<LaneRanking> =
         rank_lanes(reader, embedder, &query.text)?.into_iter().filter(|ranking| ranking.lane.is_plain()).collect();
     let first: Vec<ChunkId> =
-        fusion::fuse(&plain, reader.manifest().fusion).into_iter().take(k).map(|hit| hit.chunk).collect();
+        fusion::rank(&plain, reader.manifest().fusion).into_iter().take(k).map(|hit| hit.chunk).collect();
     let Some(relevant) = &query.relevant else { return guessed(reader, (at, query), &plain, &first) };
     let answers: HashSet<ChunkId> = relevant.iter().filter_map(|name| documents.get(name)).flatten().copied().collect();
     if answers.is_empty() || first.iter().any(|chunk| answers.contains(chunk)) {
