@@ -5,15 +5,13 @@
 //! the model only add whole sentences of the passages: no word can be made up, with any model. The free form
 //! lets it write, and then checks.
 
-use std::{collections::BTreeSet, fmt::Write, ops::ControlFlow, path::Path};
+use std::{collections::BTreeSet, fmt::Write, path::Path};
 
-use frontload_core::{
-    Chunk, Constraint, Embedder, Failure, Finish, Generator, GeneratorError, Message, Prompt, TextRole, fold,
-};
+use frontload_core::{Chunk, Constraint, Embedder, Finish, Generator, GeneratorError, Message, Prompt, TextRole, fold};
 use frontload_index::IndexError;
 use serde::Deserialize;
 
-use crate::{EngineError, Hit, SearchResponse, input};
+use crate::{EngineError, Hit, SearchResponse, input, once::ask_once};
 
 /// Sentences in a quoted answer.
 const QUOTED_SENTENCES: usize = 3;
@@ -156,12 +154,7 @@ pub fn answer(
 }
 
 fn ask(generator: &mut dyn Generator, prompt: Prompt) -> Result<String, EngineError> {
-    let mut ended = Err(Failure { kind: frontload_core::FailureKind::Refused, reason: "no answer came".into() });
-    generator.generate(&mut std::iter::once(prompt), &mut |_, result| {
-        ended = result;
-        ControlFlow::Continue(())
-    })?;
-    match ended {
+    match ask_once(generator, prompt)? {
         Ok(completion) => {
             // A cut answer loses its unfinished last sentence, not what was said before it.
             let whole = completion.finish == Finish::Stop;

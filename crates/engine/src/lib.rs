@@ -8,6 +8,7 @@ mod complete;
 mod conduct;
 mod diff;
 mod import;
+mod once;
 mod preview;
 mod publish;
 mod round_trip;

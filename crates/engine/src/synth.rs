@@ -4,10 +4,7 @@
 //! drawn evenly from the documents, a query may not be made of its passage's words, two may not be alike, and each must
 //! lead back to its passage at all.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    ops::ControlFlow,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use fastrand::Rng;
 use frontload_core::{
@@ -17,7 +14,7 @@ use frontload_index::{IndexError, Reader};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::EngineError;
+use crate::{EngineError, once::ask_once};
 
 /// A query with a larger share of its words in its passage asks nothing that words do not find.
 const MOST_COPIED: f64 = 0.6;
@@ -207,11 +204,8 @@ fn write(generator: &mut dyn Generator, chunk: &Chunk, query_type: &QueryType) -
         })),
     };
     let prompt = Prompt { id: 0, messages, shared_bytes: 0, constraint: Some(constraint), max_tokens: ANSWER_TOKENS };
-    let mut said = None;
-    generator.generate(&mut std::iter::once(prompt), &mut |_, result| {
-        said = result.ok().and_then(|completion| serde_json::from_str::<Said>(completion.text.trim()).ok());
-        ControlFlow::Continue(())
-    })?;
+    let answer = ask_once(generator, prompt)?.ok();
+    let said = answer.and_then(|completion| serde_json::from_str::<Said>(completion.text.trim()).ok());
     let text = said.map(|said| said.query.split_whitespace().collect::<Vec<_>>().join(" "));
     Ok(text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)))
 }

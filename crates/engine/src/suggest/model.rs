@@ -1,14 +1,12 @@
 //! What a language model adds: names for queries that no known kind reaches, and what handles would have to say.
 
-use std::ops::ControlFlow;
-
 use frontload_core::{AnswerForm, Constraint, Evidence, Generator, Message, Prompt};
 use frontload_enrich::{lark, parse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Candidate, LoggedQuery};
-use crate::EngineError;
+use crate::{EngineError, once::ask_once};
 
 /// Queries of a kind whose wanted words are copied out.
 const EXAMPLES: usize = 3;
@@ -133,10 +131,5 @@ fn ask(
     constraint: Constraint,
 ) -> Result<Option<String>, EngineError> {
     let prompt = Prompt { id: 0, messages, shared_bytes: 0, constraint: Some(constraint), max_tokens: ANSWER_TOKENS };
-    let mut said = None;
-    generator.generate(&mut std::iter::once(prompt), &mut |_, result| {
-        said = result.ok().map(|completion| completion.text);
-        ControlFlow::Continue(())
-    })?;
-    Ok(said)
+    Ok(ask_once(generator, prompt)?.ok().map(|completion| completion.text))
 }
