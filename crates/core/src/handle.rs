@@ -103,6 +103,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What the model said about a chunk, before it was read and gated. Shown to people, never indexed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The kinds it was asked for.
+    pub kinds: Vec<String>,
+    /// The raw answer.
+    pub text: String,
+}
+
 /// One item that did not pass a gate. It is never indexed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {

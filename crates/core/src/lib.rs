@@ -21,12 +21,12 @@ pub use digest::Digest;
 pub use document::{Anchor, Document, Form, MetaValue, Metadata, Origin, Place, Unit};
 pub use filter::{Comparison, Filter, FilterError, Operand, Subject};
 pub use fusion::{Against, Contribution, Fused, Fusion, LaneRanking, Part, Scale};
-pub use handle::{Evidence, Handle, Reason, Rejected, Source};
+pub use handle::{Evidence, Handle, Reason, Rejected, Said, Source};
 pub use interval::{Interval, IntervalError};
 pub use lane::{Field, Lane, LaneError, Method, WeighedLane};
 pub use model::{
     AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
-    Message, Prompt, PromptSize, Role, TextRole,
+    Loaded, Message, Prompt, PromptSize, Role, TextRole, ask_once,
 };
 pub use schema::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 pub use tuning::{Basis, Tuning};

@@ -1,7 +1,7 @@
 //! The two seams to native models. Everything else in the project is a struct or an enum; these are
 //! traits because the real ones are native, slow and may end their process.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +140,15 @@ pub enum FailureKind {
     TimedOut,
     /// The model or endpoint refused it.
     Refused,
+    /// Whoever asked wanted it no more.
+    Stopped,
+}
+
+impl Failure {
+    /// Whoever asked wanted it no more.
+    pub fn stopped() -> Self {
+        Self { kind: FailureKind::Stopped, reason: "it was stopped".to_owned() }
+    }
 }
 
 /// The model cannot be used at all: the run stops, what was answered is kept.
@@ -178,6 +187,59 @@ pub trait Generator {
         prompts: &mut dyn Iterator<Item = Prompt>,
         done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
     ) -> Result<(), GeneratorError>;
+
+    /// Answers one prompt and tells each piece of the answer as it comes, where that can be. `told` is also called
+    /// with nothing now and then, so that it can end an answer before it begins: [`ControlFlow::Break`] stops the
+    /// work, and what comes back is then a [`FailureKind::Stopped`].
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    fn stream(
+        &mut self,
+        prompt: Prompt,
+        told: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Result<Completion, Failure>, GeneratorError> {
+        let ended = ask_once(self, prompt)?;
+        if let Ok(completion) = &ended
+            && told(&completion.text).is_break()
+        {
+            return Ok(Err(Failure::stopped()));
+        }
+        Ok(ended)
+    }
+
+    /// What holds the model now; `None` when it is not in memory, or not in ours.
+    fn loaded(&self) -> Option<Loaded> {
+        None
+    }
+
+    /// Gives the model's memory back; the next prompt loads it again.
+    fn unload(&mut self) {}
+}
+
+/// Asks a model one thing.
+///
+/// # Errors
+/// When the model cannot be used at all; that it gave no answer is a [`Failure`].
+pub fn ask_once<G: Generator + ?Sized>(
+    generator: &mut G,
+    prompt: Prompt,
+) -> Result<Result<Completion, Failure>, GeneratorError> {
+    let mut ended = Err(Failure { kind: FailureKind::Refused, reason: "no answer came".into() });
+    generator.generate(&mut std::iter::once(prompt), &mut |_, result| {
+        ended = result;
+        ControlFlow::Continue(())
+    })?;
+    Ok(ended)
+}
+
+/// A model in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// The process that holds it.
+    pub process: u32,
+    /// How long loading it took.
+    pub took: Duration,
 }
 
 /// What a text is for: some embedding models want to be told, in words before it.

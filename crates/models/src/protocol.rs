@@ -13,6 +13,10 @@ pub(crate) enum Request {
     Load(Load),
     /// A prompt to answer.
     Generate(Prompt),
+    /// One to answer piece by piece.
+    Stream(Prompt),
+    /// An answer that is wanted no more; nothing comes back.
+    Cancel(u64),
     /// A prompt to weigh.
     Measure(Prompt),
 }
@@ -59,6 +63,8 @@ pub(crate) enum Reply {
     LoadFailed(String),
     /// An answer, in any order.
     Answer { id: u64, result: Result<Completion, Failure> },
+    /// What a streamed answer goes on with, from a byte of it.
+    Piece { id: u64, from: usize, text: String },
     /// A prompt's size, in order.
     Size { id: u64, size: Option<PromptSize> },
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    llama::{Answered, LoadedModel},
+    llama::{Answered, Engine, LoadedModel, Piece},
     protocol::{Reply, Request},
 };
 
@@ -42,14 +42,17 @@ pub fn run() -> io::Result<()> {
     while let Some(arrived) = waiting(&requests, engine.unanswered() == 0) {
         for request in arrived {
             match request {
-                Request::Generate(prompt) => engine.submit(prompt).map_or(Ok(()), answer)?,
+                Request::Generate(prompt) => engine.submit(prompt, false).map_or(Ok(()), answer)?,
+                Request::Stream(prompt) => engine.submit(prompt, true).map_or(Ok(()), answer)?,
+                Request::Cancel(id) => engine.cancel(id).map_err(io::Error::other)?,
                 Request::Measure(prompt) => reply(&Reply::Size { id: prompt.id, size: loaded.size(&prompt) })?,
                 Request::Load(_) => return Err(io::Error::other("a model is loaded once")),
             }
         }
-        for done in engine.step().map_err(io::Error::other)? {
-            answer(done)?;
-        }
+        let refused = engine.admit().map_err(io::Error::other)?;
+        tell(&mut engine, refused)?;
+        let done = engine.step().map_err(io::Error::other)?;
+        tell(&mut engine, done)?;
     }
     Ok(())
 }
@@ -67,6 +70,14 @@ fn waiting(requests: &Receiver<Request>, idle: bool) -> Option<Vec<Request>> {
             Err(TryRecvError::Disconnected) => return None,
         }
     }
+}
+
+/// What streamed answers went on with, then what ended.
+fn tell(engine: &mut Engine, ended: Vec<Answered>) -> io::Result<()> {
+    for Piece { id, from, text } in engine.pieces() {
+        reply(&Reply::Piece { id, from, text })?;
+    }
+    ended.into_iter().try_for_each(answer)
 }
 
 fn answer((id, result): Answered) -> io::Result<()> {

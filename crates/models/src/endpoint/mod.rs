@@ -3,6 +3,7 @@
 
 mod pace;
 mod request;
+mod stream;
 
 use std::{
     collections::VecDeque,
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt};
+use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt, ask_once};
 use tokio::task::JoinSet;
 
 pub(crate) use request::{body, completion};
@@ -22,6 +23,7 @@ pub(crate) use request::{body, completion};
 use crate::reference::ModelError;
 use pace::Pace;
 use request::{Trouble, malformed, trouble};
+use stream::Streamed;
 
 /// A prompt is tried this many times in all.
 const ATTEMPTS: u32 = 5;
@@ -253,16 +255,45 @@ impl Generator for Endpoint {
         prompts: &mut dyn Iterator<Item = Prompt>,
         done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
     ) -> Result<(), GeneratorError> {
-        let wrong = |reason: String| GeneratorError(format!("endpoint {}: {reason}", self.asker.url));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| wrong(error.to_string()))?;
-        let client = reqwest::Client::builder().build().map_err(|error| wrong(error.to_string()))?;
+        let wrong = |reason: String| self.wrong(reason);
+        let (runtime, client) = self.open()?;
         let pace = Pace::new(self.options.concurrency.max(1));
         let deadline = self.options.deadline;
         let mut run = Run { prompts, done, pace, again: VecDeque::new(), fatal: None, answered: false, deadline };
         runtime.block_on(run.go(&self.asker, &client)).map_err(wrong)
+    }
+
+    fn stream(
+        &mut self,
+        prompt: Prompt,
+        told: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Result<Completion, Failure>, GeneratorError> {
+        let (runtime, client) = self.open()?;
+        match runtime.block_on(self.asker.stream(&client, &prompt, told)) {
+            Streamed::Ended(ended) => Ok(ended),
+            Streamed::Broke { told, reason } if told > 0 => Err(self.wrong(reason)),
+            // Nothing was told yet: asked whole, it is tried as often as any other prompt.
+            Streamed::Broke { .. } => {
+                let ended = ask_once(self, prompt)?;
+                match &ended {
+                    Ok(completion) if told(&completion.text).is_break() => Ok(Err(Failure::stopped())),
+                    _ => Ok(ended),
+                }
+            }
+        }
+    }
+}
+
+impl Endpoint {
+    fn wrong(&self, reason: String) -> GeneratorError {
+        GeneratorError(format!("endpoint {}: {reason}", self.asker.url))
+    }
+
+    fn open(&self) -> Result<(tokio::runtime::Runtime, reqwest::Client), GeneratorError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.wrong(error.to_string()))?;
+        let client = reqwest::Client::builder().build().map_err(|error| self.wrong(error.to_string()))?;
+        Ok((runtime, client))
     }
 }
 

@@ -64,6 +64,36 @@ pub(crate) fn body(prompt: &Prompt, model: &str, with_schema: bool) -> serde_jso
     body
 }
 
+/// What one event of a streamed response adds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Delta {
+    pub text: String,
+    pub finish: Option<Finish>,
+    pub tokens: Option<(u32, u32)>,
+}
+
+/// Reads a line of a streamed response; `None` for what is no event, and for the last one.
+pub(super) fn delta(line: &str) -> Option<Result<Delta, String>> {
+    let data = line.strip_prefix("data:")?.trim();
+    if data == "[DONE]" {
+        return None;
+    }
+    let event: serde_json::Value = match serde_json::from_str(data) {
+        Ok(event) => event,
+        Err(error) => return Some(Err(format!("unreadable event: {error}"))),
+    };
+    if let Some(error) = event.get("error") {
+        return Some(Err(format!("the endpoint broke off: {error}")));
+    }
+    let choice = &event["choices"][0];
+    let count = |name: &str| event["usage"][name].as_u64().map(|tokens| tokens as u32);
+    Some(Ok(Delta {
+        text: choice["delta"]["content"].as_str().unwrap_or_default().to_owned(),
+        finish: choice["finish_reason"].as_str().map(|why| if why == "length" { Finish::Length } else { Finish::Stop }),
+        tokens: count("prompt_tokens").zip(count("completion_tokens")),
+    }))
+}
+
 /// What a response's status says.
 pub(super) fn trouble(status: reqwest::StatusCode, told: &str, wait: Option<Duration>, with_schema: bool) -> Trouble {
     let told: String = told.chars().take(SHOWN_CHARS).collect();
@@ -105,4 +135,23 @@ pub(super) fn malformed(prompt: &Prompt, completion: &Completion) -> bool {
         && completion.finish == Finish::Stop
         && text.starts_with('{')
         && serde_json::from_str::<serde_json::Value>(text).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read() {
+        let check = |line: &str, expected: Option<Result<Delta, String>>| assert_eq!(delta(line), expected, "{line}");
+        let said = |text: &str| Delta { text: text.to_owned(), ..Delta::default() };
+        check("data: {\"choices\":[{\"delta\":{\"content\":\"Fog\"}}]}", Some(Ok(said("Fog"))));
+        check("data:{\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}", Some(Ok(said(""))));
+        let last = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}],\
+                    \"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}";
+        check(last, Some(Ok(Delta { finish: Some(Finish::Length), tokens: Some((7, 2)), ..Delta::default() })));
+        check("data: [DONE]", None);
+        check(": a comment", None);
+        assert!(matches!(delta("data: {\"error\":{\"message\":\"no\"}}"), Some(Err(_))));
+    }
 }

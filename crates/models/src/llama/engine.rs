@@ -17,6 +17,17 @@ use super::{
 struct Waiting {
     prompt: Prompt,
     tokens: Tokens,
+    streamed: bool,
+}
+
+/// What a streamed answer goes on with.
+pub(crate) struct Piece {
+    /// The prompt's number.
+    pub id: u64,
+    /// Which byte of the answer it begins at.
+    pub from: usize,
+    /// The text.
+    pub text: String,
 }
 
 /// The running engine.
@@ -54,8 +65,8 @@ impl<'a> Engine<'a> {
         prefix::clear(&mut self.context, sequence(0))
     }
 
-    /// Takes a prompt in; one that cannot be answered comes straight back.
-    pub fn submit(&mut self, prompt: Prompt) -> Option<Answered> {
+    /// Takes a prompt in, to be told piece by piece or whole; one that cannot be answered comes straight back.
+    pub fn submit(&mut self, prompt: Prompt, streamed: bool) -> Option<Answered> {
         let refuse = |kind, reason| Some((prompt.id, Err(Failure { kind, reason })));
         let tokens = match self.loaded.tokenize(&prompt) {
             Ok(tokens) => tokens,
@@ -67,8 +78,27 @@ impl<'a> Engine<'a> {
             let reason = format!("{} prompt + {} answer tokens do not fit {room}", tokens.all.len(), prompt.max_tokens);
             return refuse(FailureKind::TooLong, reason);
         }
-        self.waiting.push_back(Waiting { prompt, tokens });
+        self.waiting.push_back(Waiting { prompt, tokens, streamed });
         None
+    }
+
+    /// Forgets a prompt wherever it is.
+    pub fn cancel(&mut self, id: u64) -> Result<(), String> {
+        self.waiting.retain(|waiting| waiting.prompt.id != id);
+        for (at, place) in self.slots.iter_mut().enumerate() {
+            if place.as_ref().is_some_and(|slot| slot.id == id) {
+                *place = None;
+                prefix::clear(&mut self.context, sequence(at))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What streamed answers were continued with since the last call.
+    pub fn pieces(&mut self) -> Vec<Piece> {
+        let slots = self.slots.iter_mut().flatten();
+        let piece = |slot: &mut Slot| slot.untold().map(|(from, text)| Piece { id: slot.id, from, text });
+        slots.filter_map(piece).collect()
     }
 
     /// Prompts taken in and not yet answered.
@@ -76,10 +106,9 @@ impl<'a> Engine<'a> {
         self.waiting.len() + self.slots.iter().flatten().count()
     }
 
-    /// Admits what fits, decodes one batch, and gives back what ended.
+    /// Decodes one batch, and gives back what ended.
     pub fn step(&mut self) -> Result<Vec<Answered>, String> {
         let mut answered = Vec::new();
-        self.admit(&mut answered)?;
         let rows = self.fill_batch()?;
         if self.batch.n_tokens() == 0 {
             return Ok(answered);
@@ -117,9 +146,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn admit(&mut self, answered: &mut Vec<Answered>) -> Result<(), String> {
+    /// Gives free slots to what waits; gives back what cannot be answered. What the grammar leaves no choice about is
+    /// written at once, before anything is decoded.
+    pub fn admit(&mut self) -> Result<Vec<Answered>, String> {
+        let mut answered = Vec::new();
         while let Some(at) = self.slots.iter().position(Option::is_none) {
-            let Some(next) = self.waiting.pop_front() else { return Ok(()) };
+            let Some(next) = self.waiting.pop_front() else { break };
             self.share(&next.tokens)?;
             match self.start(at, next) {
                 Ok(slot) => {
@@ -130,7 +162,7 @@ impl<'a> Engine<'a> {
                 Err((id, reason)) => answered.push((id, Err(Failure { kind: FailureKind::Refused, reason }))),
             }
         }
-        Ok(())
+        Ok(answered)
     }
 
     /// Decodes a new base when nothing is being answered and the one at hand does not fit, and a document's part
@@ -148,7 +180,7 @@ impl<'a> Engine<'a> {
     }
 
     fn start(&mut self, at: usize, next: Waiting) -> Result<Slot, (u64, String)> {
-        let Waiting { prompt, tokens } = next;
+        let Waiting { prompt, tokens, streamed } = next;
         let wrong = |reason: String| (prompt.id, reason);
         let (matcher, separator) = match &prompt.constraint {
             Some(Constraint::Lark { grammar, separator }) => {
@@ -174,6 +206,7 @@ impl<'a> Engine<'a> {
             position: shared as i32,
             answer: Vec::new(),
             lengths: Vec::new(),
+            told: streamed.then_some(0),
         };
         slot.begin(self.loaded);
         Ok(slot)

@@ -20,7 +20,7 @@ use llama_cpp_2::{
     token::LlamaToken,
 };
 
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, Piece};
 
 use crate::protocol::{Backend, Load};
 use grammar::Grammars;

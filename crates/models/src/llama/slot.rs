@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub answer: Vec<u8>,
     /// The length of each token of the answer in bytes.
     pub lengths: Vec<usize>,
+    /// How many bytes of the answer were told already; `None` when it is told whole.
+    pub told: Option<usize>,
 }
 
 /// What a slot does after its logits were read.
@@ -52,6 +54,19 @@ impl Slot {
             prefill_tokens: self.prefill_tokens,
             answer_tokens: self.answer_tokens,
         }
+    }
+
+    /// What was written since the last call, up to the last whole character, and where in the answer it begins.
+    pub fn untold(&mut self) -> Option<(usize, String)> {
+        let from = self.told?;
+        let new = self.answer.get(from..).filter(|new| !new.is_empty())?;
+        let whole = match std::str::from_utf8(new) {
+            Ok(text) => text,
+            Err(cut) => new.get(..cut.valid_up_to()).and_then(|part| std::str::from_utf8(part).ok())?,
+        };
+        let whole = whole.to_owned();
+        self.told = Some(from + whole.len());
+        (!whole.is_empty()).then_some((from, whole))
     }
 
     /// Takes the next token from the logits, and all that are forced after it.
@@ -170,6 +185,7 @@ mod tests {
             position: 10 + tokens.len() as i32,
             answer: tokens.concat().into_bytes(),
             lengths: tokens.iter().map(|token| token.len()).collect(),
+            told: None,
         }
     }
 
@@ -185,6 +201,17 @@ mod tests {
         check(&["time", ": ", "dawn", "\n", "mood", ": ", "dawn"], "\n", None);
         // The separator is in one token with what is before it: it cannot be taken back alone.
         check(&["time", ": ", "daw", "n|", "dawn"], "\n", None);
+    }
+
+    #[test]
+    fn only_whole_characters_are_told() {
+        let mut slot = slot(&["caf"]);
+        slot.told = Some(0);
+        slot.answer.push(0xc3);
+        assert_eq!(slot.untold(), Some((0, "caf".to_owned())));
+        assert_eq!(slot.untold(), None);
+        slot.answer.push(0xa9);
+        assert_eq!(slot.untold(), Some((3, "é".to_owned())));
     }
 
     #[test]

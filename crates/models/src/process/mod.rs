@@ -1,23 +1,22 @@
 //! The parent's side of the child process that holds llama.cpp: feeds it, restarts it when it dies, and
 //! finds out which prompt killed it.
 
+mod child;
+mod stream;
+
 use std::{
-    collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
-    ops::ControlFlow,
-    path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::Duration,
+    collections::BTreeMap, ops::ControlFlow, path::PathBuf, sync::mpsc::RecvTimeoutError, thread, time::Duration,
 };
 
-use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt, PromptSize};
+use frontload_core::{
+    AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Loaded, Prompt, PromptSize,
+};
 
 use crate::{
     protocol::{Backend, Load, Reply, Request},
     reference::{ModelError, hash_file},
 };
+use child::{StartError, Worker, send, start};
 
 /// A prompt that has met this many dying or silent workers is given up.
 const ATTEMPTS: u32 = 2;
@@ -26,6 +25,9 @@ const FIRST_CONTEXT: u32 = 2048;
 pub(crate) const MOST_CONTEXT: u32 = 8192;
 /// Prompts handed over to be weighed before the first size is waited for.
 const MEASURED_AT_ONCE: usize = 64;
+
+/// Above the numbers of prompts that are answered whole.
+const FIRST_STREAMED: u64 = 1 << 48;
 
 /// How the child is started and watched.
 #[derive(Debug, Clone)]
@@ -65,21 +67,9 @@ pub struct LlamaProcess {
     load: Load,
     fingerprint: String,
     worker: Option<Worker>,
-}
-
-struct Worker {
-    child: Child,
-    stdin: ChildStdin,
-    replies: Receiver<Reply>,
-    runs_on: Backend,
-}
-
-/// Why a child did not start.
-enum StartError {
-    /// It ended before it was ready: its kernels may not run here.
-    Died(String),
-    /// It said why.
-    Refused(String),
+    /// Streamed prompts get numbers of their own: what is still on its way from one that was stopped is then never
+    /// taken for another's.
+    next_streamed: u64,
 }
 
 struct InFlight {
@@ -107,7 +97,7 @@ impl LlamaProcess {
             prefixes: options.prefixes.clone(),
             fingerprint: fingerprint.clone(),
         };
-        Ok(Self { options, load, fingerprint, worker: None })
+        Ok(Self { options, load, fingerprint, worker: None, next_streamed: FIRST_STREAMED })
     }
 
     /// Starts the child if it is not there, and says what runs the model. When it dies at once, the kernels that
@@ -117,6 +107,12 @@ impl LlamaProcess {
     /// When the model cannot be loaded either way.
     pub fn runs_on(&mut self) -> Result<Backend, GeneratorError> {
         Ok(self.worker()?.runs_on.clone())
+    }
+
+    /// The memory of contexts is paid whether it is used or not, so it grows when it must.
+    fn widen(&mut self) {
+        self.load.context_tokens = (self.load.context_tokens * 2).min(MOST_CONTEXT);
+        self.worker = None;
     }
 
     fn worker(&mut self) -> Result<&mut Worker, GeneratorError> {
@@ -212,9 +208,7 @@ impl Generator for LlamaProcess {
                 Ok(Reply::Answer { result: Err(failure), .. })
                     if failure.kind == FailureKind::TooLong && self.load.context_tokens < MOST_CONTEXT =>
                 {
-                    // The memory of contexts is paid whether it is used or not, so it grows when it must.
-                    self.load.context_tokens = (self.load.context_tokens * 2).min(MOST_CONTEXT);
-                    self.worker = None;
+                    self.widen();
                     for lost in in_flight.values() {
                         send(self.worker()?, &Request::Generate(lost.prompt.clone()));
                     }
@@ -227,7 +221,7 @@ impl Generator for LlamaProcess {
                     }
                     continue;
                 }
-                Ok(Reply::Ready(_) | Reply::Size { .. }) => continue,
+                Ok(Reply::Ready(_) | Reply::Size { .. } | Reply::Piece { .. }) => continue,
                 Ok(Reply::LoadFailed(reason)) => return Err(GeneratorError(reason)),
                 Err(RecvTimeoutError::Disconnected) => FailureKind::Crashed,
                 Err(RecvTimeoutError::Timeout) => FailureKind::TimedOut,
@@ -239,73 +233,34 @@ impl Generator for LlamaProcess {
                     suspects.push(lost);
                     continue;
                 }
-                let reason = match failure {
-                    FailureKind::TimedOut => format!("no answer within {} s, {ATTEMPTS} times", silence.as_secs()),
-                    _ => format!("the model's process died on it {ATTEMPTS} times"),
-                };
-                if done(id, Err(Failure { kind: failure, reason })).is_break() {
+                if done(id, Err(given_up(failure, silence))).is_break() {
                     return Ok(());
                 }
             }
         }
     }
-}
 
-/// A failed write needs no handling: the reader meets the closed pipe and reports the death.
-fn send(worker: &mut Worker, request: &Request) {
-    if let Ok(mut line) = serde_json::to_vec(request) {
-        line.push(b'\n');
-        let _ = worker.stdin.write_all(&line).and_then(|()| worker.stdin.flush());
+    fn stream(
+        &mut self,
+        prompt: Prompt,
+        told: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Result<Completion, Failure>, GeneratorError> {
+        self.stream_to_the_end(prompt, told)
+    }
+
+    fn loaded(&self) -> Option<Loaded> {
+        self.worker.as_ref().map(|worker| Loaded { process: worker.child.id(), took: worker.took })
+    }
+
+    fn unload(&mut self) {
+        self.worker = None;
     }
 }
 
-fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, StartError> {
-    let (program, arguments) = &options.worker;
-    let failed = |what: &str| StartError::Refused(format!("the model's process {}: {what}", program.display()));
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(&error.to_string()))?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(failed("no pipes"));
+fn given_up(kind: FailureKind, silence: Duration) -> Failure {
+    let reason = match kind {
+        FailureKind::TimedOut => format!("no answer within {} s, {ATTEMPTS} times", silence.as_secs()),
+        _ => format!("the model's process died on it {ATTEMPTS} times"),
     };
-    let (sender, replies) = channel();
-    thread::Builder::new()
-        .name("llama-replies".into())
-        .spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let Ok(reply) = serde_json::from_str::<Reply>(&line) else { return };
-                if sender.send(reply).is_err() {
-                    return;
-                }
-            }
-        })
-        .map_err(|error| failed(&error.to_string()))?;
-    let runs_on = Backend { device: String::new(), kernels: String::new(), note: None };
-    let mut worker = Worker { child, stdin, replies, runs_on };
-    send(&mut worker, &Request::Load(load.clone()));
-    match worker.replies.recv_timeout(options.silence) {
-        Ok(Reply::Ready(runs_on)) => {
-            worker.runs_on = runs_on;
-            Ok(worker)
-        }
-        Ok(Reply::LoadFailed(reason)) => Err(StartError::Refused(reason)),
-        Ok(Reply::Answer { .. } | Reply::Size { .. }) => Err(failed("answered before it was asked")),
-        Err(_) => {
-            let _ = worker.child.kill();
-            let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-            let path = load.path.display();
-            let reason = format!("the model's process {}: died while loading {path} ({status})", program.display());
-            Err(StartError::Died(reason))
-        }
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    Failure { kind, reason }
 }
