@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use frontload_core::{Chunk, Handle, Rejected, Schema, Source};
+use frontload_core::{Chunk, Handle, Rejected, Said, Schema, Source};
 
 use crate::{
     EnrichError,
@@ -23,6 +23,8 @@ pub struct Collected {
     pub handles: Vec<Vec<Handle>>,
     /// What the gates turned away, by chunk.
     pub rejected: Vec<Vec<Rejected>>,
+    /// What the model said about each, raw.
+    pub said: Vec<Vec<Said>>,
     /// Chunks that lack an answer, with the reason.
     pub failed: Vec<(usize, String)>,
     /// Chunks whose call was never made.
@@ -42,12 +44,13 @@ pub fn collect(
 ) -> Result<Collected, EnrichError> {
     let job = Job::new(chunks, schema);
     let mut collected = Collected::default();
-    let mut read: HashMap<Place, Result<Answer, String>> = HashMap::new();
+    let mut read: HashMap<Place, Settled> = HashMap::new();
     for (at, chunk) in chunks.iter().enumerate() {
         let judge = Judge::new(schema, chunk);
         let keys = model.map(|model| job.keys(at, model)).unwrap_or_default();
         let (mut handles, mut rejected) = (Vec::new(), Vec::new());
         let (mut failure, mut unasked) = (None, false);
+        let mut said: Vec<Said> = Vec::new();
         for spec in &schema.kinds {
             if spec.normalise.is_some() && spec.ask.is_empty() {
                 let (found, fallen) = judge.found_by_rule(spec);
@@ -59,11 +62,15 @@ pub fn collect(
                 unasked = true;
                 continue;
             };
-            let answer = match read.get(&known.place) {
-                Some(answer) => answer,
-                None => read.entry(known.place).or_insert(answered(&ledger.read(known.place)?)),
+            let settled = match read.get(&known.place) {
+                Some(settled) => settled,
+                None => read.entry(known.place).or_insert(settled(&ledger.read(known.place)?)),
             };
-            match answer {
+            // One answer to several kinds is shown once.
+            if let Some(raw) = settled.raw.as_ref().filter(|raw| !said.contains(raw)) {
+                said.push(raw.clone());
+            }
+            match &settled.answer {
                 Ok(answer) => {
                     let (accepted, fallen) = judge.items(spec, answer.get(&spec.kind).map_or(&[], Vec::as_slice));
                     handles.extend(accepted);
@@ -84,6 +91,7 @@ pub fn collect(
         collected.unasked += usize::from(unasked);
         collected.handles.push(handles);
         collected.rejected.push(rejected);
+        collected.said.push(said);
         if read.len() > KEPT_ANSWERS {
             read.clear();
         }
@@ -92,9 +100,19 @@ pub fn collect(
     Ok(collected)
 }
 
-fn answered(record: &Record) -> Result<Answer, String> {
+/// One answer of the ledger: as it was said, and as it reads.
+struct Settled {
+    raw: Option<Said>,
+    answer: Result<Answer, String>,
+}
+
+fn settled(record: &Record) -> Settled {
     match record {
-        Record::Answer(settled) => settled.items(),
-        _ => Err("the ledger holds something else in the answer's place".to_owned()),
+        Record::Answer(settled) => {
+            let kinds = || settled.kinds.keys().cloned().collect();
+            let raw = settled.result.as_ref().ok().map(|said| Said { kinds: kinds(), text: said.text.clone() });
+            Settled { raw, answer: settled.items() }
+        }
+        _ => Settled { raw: None, answer: Err("the ledger holds something else in the answer's place".to_owned()) },
     }
 }

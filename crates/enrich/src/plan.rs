@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use frontload_core::{AnswerForm, Chunk, Digest, KindSpec, Prompt, Schema, Scope};
+use frontload_core::{AnswerForm, Chunk, Digest, KindSpec, Message, Prompt, Schema, Scope};
 
 use crate::{
     EnrichError,
@@ -111,6 +111,13 @@ impl<'a> Job<'a> {
         let passage = self.passages.get(call.chunk, call.scope)?;
         let kinds: Vec<&KindSpec> = self.schema.asked().filter(|spec| call.kinds.contains_key(&spec.kind)).collect();
         Some(prompt(id, self.schema, &kinds, &passage, form))
+    }
+
+    /// What a model is asked to say about these kinds of one chunk, all of one scope, as chat turns.
+    pub fn turns(&self, chunk: usize, kinds: &[String], form: AnswerForm) -> Option<Vec<Message>> {
+        let specs: Vec<&KindSpec> = self.schema.asked().filter(|spec| kinds.contains(&spec.kind)).collect();
+        let passage = self.passages.get(chunk, specs.first()?.scope)?;
+        Some(prompt(0, self.schema, &specs, &passage, form).messages)
     }
 
     /// The calls that are missing. What has the same key is asked about once. A call that failed before is not

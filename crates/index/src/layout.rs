@@ -54,6 +54,16 @@ impl IndexDir {
         self.0.join("embedding.unfinished")
     }
 
+    /// What people thought of hits, as the service writes it down.
+    pub fn feedback(&self) -> PathBuf {
+        self.0.join("feedback.jsonl")
+    }
+
+    /// The page of measurements that the service shows.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
     /// Names the live generation.
     pub fn current(&self) -> PathBuf {
         self.0.join("CURRENT")

@@ -83,6 +83,7 @@ mod tests {
             chunk: Chunk { place, ..Chunk::default() },
             handles: vec![],
             rejected: vec![],
+            said: vec![],
         };
         let place = |path: &str, start, unit| Some(Place { path: path.to_owned(), start, end: start + 9, unit });
         let all = [place("a.txt", 0, Unit::Byte), None, place("b.csv", 7, Unit::Line), place("a.txt", 9, Unit::Page)];

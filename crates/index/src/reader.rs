@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::{Chunk, ChunkId, Digest, Field, Filter, Handle, Lane, Method, Rejected, Scale, Scored};
+use frontload_core::{Chunk, ChunkId, Digest, Field, Filter, Handle, Lane, Method, Rejected, Said, Scale, Scored};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -28,6 +28,9 @@ pub struct IndexedChunk {
     /// What the gates turned away: shown to people, never searched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Rejected>,
+    /// What the model said, raw: shown to people, never searched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<Said>,
 }
 
 /// An open generation. It holds everything it needs: neither the ledger nor the state is ever opened.
