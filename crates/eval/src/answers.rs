@@ -149,6 +149,56 @@ fn f1(reference: &[String], said: &[String]) -> f64 {
     if common == 0 { 0.0 } else { 2.0 * f64::from(common) / (reference.len() + said.len()) as f64 }
 }
 
+/// Where to refuse, by how near the nearest sentence is to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Questions whose nearness is below it are refused.
+    pub threshold: f64,
+    /// The share of questions without an answer that it refuses.
+    pub right: f64,
+    /// The share of questions with an answer that it refuses.
+    pub wrong: f64,
+    /// How often a question with an answer is nearer than one without: 0.5 is chance.
+    pub auc: f64,
+}
+
+/// Chooses the threshold that refuses most questions without an answer more than it does others, and no more than a
+/// share of those that have one. `None` where a side is empty.
+pub fn calibrate(answerable: &[f64], unanswerable: &[f64], most_wrong: f64) -> Option<Calibration> {
+    if answerable.is_empty() || unanswerable.is_empty() {
+        return None;
+    }
+    let below = |values: &[f64], threshold: f64| {
+        values.iter().filter(|value| **value < threshold).count() as f64 / values.len() as f64
+    };
+    // Only between two neighbouring values does anything change.
+    let mut values: Vec<f64> = answerable.iter().chain(unanswerable).copied().collect();
+    values.sort_by(f64::total_cmp);
+    let between = values.windows(2).filter_map(|pair| match pair {
+        [left, right] if right > left => Some(f64::midpoint(*left, *right)),
+        _ => None,
+    });
+    let weighed = between.map(|threshold| (below(unanswerable, threshold), below(answerable, threshold), threshold));
+    let allowed = weighed.filter(|(_, wrong, _)| *wrong <= most_wrong);
+    // Of thresholds that do as well, the lowest: what is refused was then never close.
+    let best = allowed.reduce(|best, other| if other.0 - other.1 > best.0 - best.1 { other } else { best });
+    let (right, wrong, threshold) = best.unwrap_or((0.0, 0.0, values.first().copied().unwrap_or(0.0)));
+    let wins: f64 = answerable
+        .iter()
+        .flat_map(|with| unanswerable.iter().map(move |without| (with, without)))
+        .map(|(with, without)| {
+            if with > without {
+                1.0
+            } else if with == without {
+                0.5
+            } else {
+                0.0
+            }
+        })
+        .sum();
+    Some(Calibration { threshold, right, wrong, auc: wins / (answerable.len() * unanswerable.len()) as f64 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,5 +261,23 @@ mod tests {
         assert!(twice.contains("line 2") && twice.contains("second time"), "{twice}");
         assert!(read(r#"{"_id": "q", "text": "When?", "answers": ["May"], "documents": []}"#).is_err());
         assert!(read("").is_err());
+    }
+
+    #[test]
+    fn a_threshold_lies_between_what_it_parts() {
+        let check = |answerable: &[f64], unanswerable: &[f64], expected: (f64, f64, f64)| {
+            let found = calibrate(answerable, unanswerable, 0.25).expect("both sides");
+            let near = |left: f64, right: f64| (left - right).abs() < 1e-9;
+            let told = (found.threshold, found.right, found.wrong);
+            assert!(near(told.0, expected.0) && near(told.1, expected.1) && near(told.2, expected.2), "{found:?}");
+        };
+        check(&[0.6, 0.7, 0.8, 0.9], &[0.2, 0.4], (0.5, 1.0, 0.0));
+        // One of four may be refused wrongly, for both others.
+        check(&[0.3, 0.7, 0.8, 0.9], &[0.2, 0.4], (0.55, 1.0, 0.25));
+        // Two of four may not.
+        check(&[0.3, 0.35, 0.8, 0.9], &[0.2, 0.4], (0.25, 0.5, 0.0));
+        let apart = calibrate(&[0.9], &[0.1, 0.9], 1.0).expect("both sides");
+        assert!((apart.auc - 0.75).abs() < 1e-9);
+        assert_eq!(calibrate(&[], &[0.1], 1.0), None);
     }
 }

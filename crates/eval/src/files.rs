@@ -1,7 +1,7 @@
 //! The file formats of the field: BEIR topics and judgments, TREC judgments and runs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
@@ -61,28 +61,70 @@ struct TopicRow {
     metadata: BTreeMap<String, serde_json::Value>,
 }
 
-/// Reads BEIR topics: JSON lines with `_id`, `text` and optional `metadata`.
+/// A line of what a service writes down about its hits.
+#[derive(Deserialize)]
+struct RemarkRow {
+    query: String,
+    document: String,
+    relevant: bool,
+}
+
+/// A line of topics: one of BEIR's, or a remark, whose query is a topic of its own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TopicLine {
+    Topic(TopicRow),
+    Remark(RemarkRow),
+}
+
+/// A remark's query as an id: judgments files part their columns by blanks.
+fn remark_id(query: &str) -> String {
+    query.split_whitespace().collect::<Vec<_>>().join("_")
+}
+
+/// Reads BEIR topics: JSON lines with `_id`, `text` and optional `metadata`; or a service's log of remarks, each query
+/// once.
 ///
 /// # Errors
 /// When a line is unreadable.
 pub fn read_topics(path: &Path) -> Result<Vec<Topic>, FileError> {
-    let topics: Vec<Topic> = lines(path)?
-        .into_iter()
-        .map(|(line, text)| {
-            let row: TopicRow = serde_json::from_str(&text).map_err(|error| wrong(path, line, error))?;
-            Ok(Topic { id: row.id, text: row.text, labels: labels(row.metadata) })
-        })
-        .collect::<Result<_, FileError>>()?;
+    let mut topics: Vec<Topic> = Vec::new();
+    let mut remarked = BTreeSet::new();
+    for (line, text) in lines(path)? {
+        match serde_json::from_str(&text) {
+            Ok(TopicLine::Topic(row)) => {
+                topics.push(Topic { id: row.id, text: row.text, labels: labels(row.metadata) });
+            }
+            Ok(TopicLine::Remark(row)) => {
+                let id = remark_id(&row.query);
+                if remarked.insert(id.clone()) {
+                    topics.push(Topic { id, text: row.query, labels: BTreeMap::new() });
+                }
+            }
+            // What an untagged value says of itself helps nobody: what a topic lacks does.
+            Err(_) => match serde_json::from_str::<TopicRow>(&text) {
+                Err(error) => return Err(wrong(path, line, error)),
+                Ok(_) => return Err(wrong(path, line, "neither a topic nor a remark")),
+            },
+        }
+    }
     if topics.is_empty() { Err(FileError::Empty(path.to_owned())) } else { Ok(topics) }
 }
 
-/// Reads judgments: BEIR's three columns under a header, or TREC's `topic 0 document relevance`.
+/// Reads judgments: BEIR's three columns under a header, TREC's `topic 0 document relevance`, or a service's log of
+/// remarks, of which the last on a document counts.
 ///
 /// # Errors
 /// When a line has neither form.
 pub fn read_qrels(path: &Path) -> Result<Qrels, FileError> {
     let mut qrels = Qrels::new();
     for (line, text) in lines(path)? {
+        if text.starts_with('{') {
+            let remark: RemarkRow = serde_json::from_str(&text).map_err(|error| wrong(path, line, error))?;
+            let judged = qrels.entry(remark_id(&remark.query)).or_default();
+            judged.insert(remark.document, i64::from(remark.relevant));
+            continue;
+        }
         let columns: Vec<&str> = text.split_whitespace().collect();
         let ([topic, document, relevance] | [topic, _, document, relevance]) = columns[..] else {
             return Err(wrong(path, line, "expected 3 columns (BEIR) or 4 (TREC)"));
@@ -155,4 +197,25 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<(usize, String)>, FileError> {
 
 pub(crate) fn wrong(path: &Path, line: usize, problem: impl std::fmt::Display) -> FileError {
     FileError::Line { path: path.to_owned(), line, problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_of_remarks_is_topics_and_judgments() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("feedback.jsonl");
+        let remark = |query: &str, document: &str, relevant: bool| {
+            format!("{{\"query\": \"{query}\", \"document\": \"{document}\", \"relevant\": {relevant}, \"at\": 1}}\n")
+        };
+        let log =
+            remark("an old bell", "a", true) + &remark("an old bell", "b", true) + &remark("an old bell", "b", false);
+        fs::write(&path, log).expect("written");
+        let topics = read_topics(&path).expect("topics");
+        assert_eq!((topics.len(), topics[0].id.as_str(), topics[0].text.as_str()), (1, "an_old_bell", "an old bell"));
+        let judged = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 0)]);
+        assert_eq!(read_qrels(&path).expect("judgments"), Qrels::from([("an_old_bell".to_owned(), judged)]));
+    }
 }

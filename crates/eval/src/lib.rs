@@ -11,7 +11,7 @@ mod significance;
 mod tune;
 
 pub use ablate::{Ablated, Ablation, Effect, Verdict, WORTH, ablate};
-pub use answers::{Given, Question, Score, read_questions, score};
+pub use answers::{Calibration, Given, Question, Score, calibrate, read_questions, score};
 pub use files::{FileError, Qrels, Run, Topic, read_qrels, read_run, read_topics, write_run};
 pub use measure::{Measure, MeasureError, Measured, measure, pairs};
 pub use report::{Curve, Described, Details, Group, Report, RowCost, Worst, details, p_value, page, verdict};
