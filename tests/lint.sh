@@ -12,6 +12,16 @@ need() {
 need cargo-deny 0.20.2
 need cargo-machete 0.9.2
 
+# The proto: its style, and that nothing a client may rely on changed. What was released stands in proto/released.binpb;
+# after an addition: buf build proto --exclude-source-info -o proto/released.binpb
+buf=$tools/buf-1.75.0/bin/buf
+if ! [ -x "$buf" ]; then
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --root-user-action ignore \
+        --target "$tools/buf-1.75.0" -r tests/buf.txt
+fi
+"$buf" lint proto
+"$buf" breaking proto --against proto/released.binpb
+
 cargo fmt --all --check
 cargo clippy --release --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --document-private-items
