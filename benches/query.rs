@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let topics = read_topics(&root.join("queries/ostrel/queries.jsonl"))?;
     let mut server = Command::new(env!("CARGO_BIN_EXE_frontload"))
-        .args(["--json", "--index", ".demo/large", "serve", "--no-answers", "--listen", "127.0.0.1:0"])
+        .args(["--json", "--index", ".demo/large", "serve", "--no-model", "--listen", "127.0.0.1:0"])
         .current_dir(root)
         .stdout(Stdio::piped())
         .spawn()?;

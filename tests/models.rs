@@ -135,7 +135,11 @@ fn a_service_ends_while_an_answer_is_written() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let mut client = FrontloadServiceClient::connect(address).await.expect("connects");
-            let _ = client.answer(AnswerRequest { question: "When was the bell hung?".into(), k: 2, free: true }).await;
+            let asked = AnswerRequest { question: "When was the bell hung?".into(), k: 2, ..AnswerRequest::default() };
+            if let Ok(events) = client.answer(asked).await {
+                let mut events = events.into_inner();
+                while let Ok(Some(_)) = events.message().await {}
+            }
         });
     });
     arrivals.recv().expect("the question arrives at the endpoint");

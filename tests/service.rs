@@ -1,13 +1,13 @@
 //! The running service and a real client.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::Child,
-};
+use std::{fs, time::Duration};
 
-use frontload_server::v1::{AnswerRequest, LaneSet, SearchRequest, frontload_service_client::FrontloadServiceClient};
-use tonic::{Code, transport::Channel};
+use frontload_server::v1::{
+    AnswerEnded, AnswerMode, AnswerRequest, FeedbackRequest, GetChunkRequest, Hit, LaneSet, ListHandlesRequest,
+    Refusal, ReloadRequest, SearchBatchRequest, SearchRequest, Verdict, answer_response::Event,
+    frontload_service_client::FrontloadServiceClient,
+};
+use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -15,45 +15,34 @@ use tonic_reflection::pb::v1::{
 };
 use tonic_types::StatusExt;
 
-use crate::bench::{Bench, Ended};
-
-/// A served index; the process ends with it.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(bench: &Bench, more: &[&str]) -> Self {
-        let arguments = [&["--json", "serve", "--listen", "127.0.0.1:0"], more].concat();
-        let mut child = bench.command(arguments).spawn().expect("starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let told: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        Self { child, address: format!("http://{}", told["listening"].as_str().expect("an address")) }
-    }
-
-    async fn channel(&self) -> Channel {
-        Channel::from_shared(self.address.clone()).expect("an address").connect().await.expect("connects")
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn handled() -> Bench {
-    let bench = Bench::new();
-    bench.plain_index();
-    bench.import(&[("letter", "mood", "missing a lost companion")]);
-    bench
-}
+use crate::{
+    bench::{Bench, Ended, PASSAGES},
+    served::{Served, handled},
+};
 
 fn query(text: &str) -> SearchRequest {
     SearchRequest { query: text.to_owned(), k: 3, ..SearchRequest::default() }
+}
+
+/// Asks and waits for the end: the passages, the pieces of text, the answer.
+async fn ask(
+    client: &mut FrontloadServiceClient<Channel>,
+    asked: AnswerRequest,
+) -> Result<(Vec<Hit>, Vec<String>, AnswerEnded), Status> {
+    let mut events = client.answer(asked).await?.into_inner();
+    let (mut hits, mut pieces) = (Vec::new(), Vec::new());
+    while let Some(told) = events.message().await? {
+        match told.event.expect("an event") {
+            Event::Begun(begun) => hits = begun.hits,
+            Event::Text(text) => pieces.push(text),
+            Event::Ended(ended) => return Ok((hits, pieces, ended)),
+        }
+    }
+    Err(Status::internal("no end"))
+}
+
+fn question(text: &str, mode: AnswerMode) -> AnswerRequest {
+    AnswerRequest { question: text.to_owned(), k: 2, mode: mode.into(), ..AnswerRequest::default() }
 }
 
 #[tokio::test]
@@ -83,16 +72,211 @@ async fn searches_and_answers_over_grpc() {
     let remote = bench.run(&["search", "-k", "3", "--server", &served.address, "grief for somebody gone"]).succeeded();
     assert!(remote.stdout.starts_with(" 1. letter"), "{}", remote.stdout);
 
-    let asked = AnswerRequest { question: "When was the new bell hung?".into(), k: 2, free: false };
-    let answer = client.answer(asked).await.expect("answered").into_inner();
-    assert!(!answer.sentences.is_empty() && answer.hits.len() == 2);
+    // Quoted, the pieces are the answer.
+    let asked = question("When was the new bell hung?", AnswerMode::Unspecified);
+    let (hits, pieces, answer) = ask(&mut client, asked).await.expect("answered");
+    assert_eq!((hits.len(), answer.mode(), answer.refusal()), (2, AnswerMode::Quote, Refusal::Unspecified));
+    assert!(!answer.sentences.is_empty() && answer.prompt_tokens > answer.answer_tokens, "{answer:?}");
     assert!(answer.sentences.iter().all(|sentence| sentence.supported && !sentence.citations.is_empty()), "{answer:?}");
+    assert!(pieces.concat().starts_with(&answer.sentences[0].text), "{pieces:?}");
+    // Written, it comes a few letters at a time.
+    let (_, pieces, answer) =
+        ask(&mut client, question("When was the new bell hung?", AnswerMode::Write)).await.expect("answered");
+    assert!(pieces.len() > 3 && answer.mode() == AnswerMode::Write, "{pieces:?}");
+    // Extracted, no model is asked.
+    let asked = question("When was the new bell hung?", AnswerMode::Extract);
+    let (_, pieces, answer) = ask(&mut client, asked).await.expect("answered");
+    assert_eq!((pieces.len(), answer.prompt_tokens, answer.sentences[0].citations.as_slice()), (0, 0, &[1][..]));
+    assert!(PASSAGES[0].1.contains(&answer.sentences[0].text), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_question_that_is_too_far_is_refused() {
+    let bench = handled();
+    bench.write(
+        "frontload.toml",
+        "[answers]\nscope = \"the papers of a village\"\nrefusal = \"The papers do not say.\"\nrefuse_below = 0.3\n",
+    );
+    let served = Served::start(&bench, &["--no-model"]);
+    let mut client = served.client().await;
+    let asked = question("How many moons has Jupiter?", AnswerMode::Unspecified);
+    let (hits, _, refused) = ask(&mut client, asked).await.expect("refused");
+    assert_eq!((hits.len(), refused.refusal(), refused.text.as_str()), (2, Refusal::TooFar, "The papers do not say."));
+    let asked = question("When was the new bell hung?", AnswerMode::Unspecified);
+    let (_, _, answered) = ask(&mut client, asked).await.expect("answered");
+    assert!(answered.nearness > 0.3 && answered.refusal() == Refusal::Unspecified, "{answered:?}");
+    assert_eq!(served.stats().await.scope, "the papers of a village");
+}
+
+#[tokio::test]
+async fn without_a_model_answers_are_extracted_and_say_so() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let asked = question("When was the new bell hung?", AnswerMode::Write);
+    let (_, _, answer) = ask(&mut served.client().await, asked).await.expect("answered");
+    assert_eq!(answer.mode(), AnswerMode::Extract);
+    assert!(answer.degraded.iter().any(|missing| missing.contains("language model")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_stopped() {
+    let bench = handled();
+    let served = Served::start(&bench, &[]);
+    let mut client = served.client().await;
+    // Loading the model alone takes longer than this.
+    let mut late = Request::new(question("When was the new bell hung?", AnswerMode::Write));
+    late.set_timeout(Duration::from_millis(50));
+    let ended = match client.answer(late).await {
+        Ok(events) => {
+            let mut events = events.into_inner();
+            loop {
+                match events.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("it ended in time"),
+                    Err(status) => break status,
+                }
+            }
+        }
+        Err(status) => status,
+    };
+    assert!(matches!(ended.code(), Code::DeadlineExceeded | Code::Cancelled), "{ended:?}");
+    // A call that is dropped in the middle, and then one that finds the model free.
+    let mut dropped =
+        client.answer(question("What was carried upstairs?", AnswerMode::Write)).await.expect("begun").into_inner();
+    dropped.message().await.expect("the passages");
+    drop(dropped);
+    let (_, _, answer) =
+        ask(&mut client, question("When was the new bell hung?", AnswerMode::Quote)).await.expect("answered");
+    assert!(!answer.sentences.is_empty());
+}
+
+#[tokio::test]
+async fn the_model_is_loaded_by_a_question_and_unloaded_after_a_while() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--keep-alive", "1"]);
+    let model = || async { served.stats().await.model.expect("a model") };
+    assert!(!model().await.loaded);
+    ask(&mut served.client().await, question("When was the new bell hung?", AnswerMode::Quote))
+        .await
+        .expect("answered");
+    // It may be unloaded already; that it was loaded is seen by how long that took.
+    let after = model().await;
+    assert!(after.load_ms > 0.0 && after.keep_alive_seconds == 1, "{after:?}");
+    for _ in 0..600 {
+        if !model().await.loaded {
+            // And the next question loads it again.
+            let asked = question("When was the new bell hung?", AnswerMode::Quote);
+            assert!(!ask(&mut served.client().await, asked).await.expect("answered").2.sentences.is_empty());
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it was never unloaded");
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_order() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let mut client = served.client().await;
+    let searches = vec![query("bell"), query("grief for somebody gone"), query("rye flour")];
+    let batch =
+        client.search_batch(SearchBatchRequest { searches: searches.clone() }).await.expect("found").into_inner();
+    for (search, found) in searches.into_iter().zip(&batch.responses) {
+        let alone = client.search(search).await.expect("found").into_inner();
+        let ids = |hits: &[Hit]| hits.iter().map(|hit| hit.chunk_id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&alone.hits), ids(&found.hits));
+        assert!(found.timings.as_ref().is_some_and(|timings| timings.lanes.len() >= 2), "{found:?}");
+    }
+    let wrong = SearchBatchRequest { searches: vec![query("bell"), query(" ")] };
+    let status = client.search_batch(wrong).await.expect_err("refused");
+    let bad = status.get_details_bad_request().expect("a field");
+    assert_eq!(bad.field_violations[0].field, "searches[1].query");
+    assert_eq!(status.get_details_error_info().expect("a reason").reason, "INVALID_FIELD");
+}
+
+#[tokio::test]
+async fn chunks_and_handles_can_be_looked_at() {
+    let bench = Bench::new();
+    bench.json(&["index", "corpus"]);
+    let served = Served::start(&bench, &["--no-model"]);
+    let mut client = served.client().await;
+    let asked = GetChunkRequest { chunk_id: "bell".into(), with_prompts: true };
+    let chunk = client.get_chunk(asked).await.expect("found").into_inner().chunk.expect("a chunk");
+    assert_eq!(chunk.text, PASSAGES[0].1);
+    let said = &chunk.model_answers[0];
+    assert_eq!(
+        (said.kinds.as_slice(), said.prompt[0].role.as_str()),
+        (&["mood".to_owned(), "time".to_owned()][..], "system")
+    );
+    assert!(said.prompt.last().expect("a turn").content.ends_with(PASSAGES[0].1));
+    // What it said is what its handles and what was turned away came from.
+    let items = chunk.handles.iter().map(|handle| &handle.text).chain(chunk.rejected.iter().map(|item| &item.text));
+    assert!(items.clone().count() > 0 && items.clone().all(|item| said.text.contains(item.as_str())), "{chunk:?}");
+    let status = client.get_chunk(GetChunkRequest { chunk_id: "nobody".into(), ..GetChunkRequest::default() }).await;
+    assert_eq!(status.expect_err("not there").code(), Code::NotFound);
+
+    bench.import(&[("letter", "mood", "missing a lost companion"), ("fair", "mood", "astonished merriment")]);
+    client.reload(ReloadRequest {}).await.expect("reloaded");
+    let mut listed = Vec::new();
+    let mut token = String::new();
+    loop {
+        let asked = ListHandlesRequest { kind: "mood".into(), page_size: 1, page_token: token, ..Default::default() };
+        let page = client.list_handles(asked).await.expect("a page").into_inner();
+        listed.extend(page.handles.into_iter().filter_map(|listed| Some((listed.chunk_id, listed.handle?.text))));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    for wanted in [("letter", "missing a lost companion"), ("fair", "astonished merriment")] {
+        assert!(listed.iter().any(|(id, text)| (id.as_str(), text.as_str()) == wanted), "{listed:?}");
+    }
+    let asked = ListHandlesRequest { contains: "COMPANION".into(), ..Default::default() };
+    assert_eq!(client.list_handles(asked).await.expect("a page").into_inner().handles.len(), 1);
+    let asked = ListHandlesRequest { kind: "colour".into(), ..Default::default() };
+    assert_eq!(client.list_handles(asked).await.expect_err("no such kind").code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_people_think_of_hits_can_be_tuned_by() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let mut client = served.client().await;
+    let remark = |chunk: &str, verdict: Verdict| FeedbackRequest {
+        query: "grief for somebody gone".into(),
+        chunk_id: chunk.into(),
+        verdict: verdict.into(),
+        note: String::new(),
+    };
+    for (chunk, verdict) in [("letter", Verdict::Relevant), ("bread", Verdict::NotRelevant)] {
+        client.feedback(remark(chunk, verdict)).await.expect("written");
+    }
+    let unsaid = client.feedback(remark("letter", Verdict::Unspecified)).await.expect_err("refused");
+    assert_eq!(unsaid.code(), Code::InvalidArgument);
+    assert_eq!(client.feedback(remark("nobody", Verdict::Relevant)).await.expect_err("refused").code(), Code::NotFound);
+    let log = ".frontload/feedback.jsonl";
+    let measured = bench.json(&["eval", "--queries", log, "--qrels", log, "--measures", "RR"]);
+    assert_eq!((&measured["queries"], &measured["measures"]["RR"]), (&1.into(), &1.0.into()), "{measured}");
+}
+
+#[tokio::test]
+async fn a_reload_takes_what_was_published() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let mut client = served.client().await;
+    let same = client.reload(ReloadRequest {}).await.expect("looked").into_inner();
+    assert_eq!((same.generation, same.changed), (2, false));
+    bench.import(&[("fair", "mood", "astonished merriment")]);
+    // Another look may have taken it a moment before.
+    let taken = client.reload(ReloadRequest {}).await.expect("looked").into_inner();
+    assert_eq!((taken.generation, taken.problem.as_str()), (3, ""));
 }
 
 #[tokio::test]
 async fn refuses_bad_requests_by_field() {
     let bench = handled();
-    let served = Served::start(&bench, &["--no-answers"]);
+    let served = Served::start(&bench, &["--no-model"]);
     let mut client = FrontloadServiceClient::new(served.channel().await);
     for (request, field) in [
         (query(" "), "query"),
@@ -104,8 +288,8 @@ async fn refuses_bad_requests_by_field() {
         let violation = status.get_details_bad_request().and_then(|bad| bad.field_violations.into_iter().next());
         assert_eq!((status.code(), violation.map(|v| v.field).as_deref()), (Code::InvalidArgument, Some(field)));
     }
-    let question = AnswerRequest { question: "Who?".into(), ..AnswerRequest::default() };
-    assert_eq!(client.answer(question).await.expect_err("no model").code(), Code::Unavailable);
+    let asked = AnswerRequest { question: " ".into(), ..AnswerRequest::default() };
+    assert_eq!(client.answer(asked).await.expect_err("refused").code(), Code::InvalidArgument);
     let flood = query(&"a".repeat(300 << 10));
     assert_eq!(client.search(flood).await.expect_err("too large").code(), Code::OutOfRange);
 }
@@ -113,7 +297,7 @@ async fn refuses_bad_requests_by_field() {
 #[tokio::test]
 async fn says_it_is_healthy_and_what_it_offers() {
     let bench = handled();
-    let served = Served::start(&bench, &["--no-answers"]);
+    let served = Served::start(&bench, &["--no-model"]);
     let channel = served.channel().await;
     let mut health = HealthClient::new(channel.clone());
     for service in ["", "frontload.v1.FrontloadService"] {
@@ -140,7 +324,7 @@ async fn opens_nothing_but_the_generation() {
     let bench = handled();
     #[cfg(target_os = "linux")]
     {
-        let served = Served::start(&bench, &["--no-answers"]);
+        let served = Served::start(&bench, &["--no-model"]);
         FrontloadServiceClient::new(served.channel().await).search(query("bell")).await.expect("found");
         let open = fs::read_dir(format!("/proc/{}/fd", served.child.id())).expect("a process");
         let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
@@ -152,7 +336,7 @@ async fn opens_nothing_but_the_generation() {
     for name in ["ledger", "state.sled"] {
         fs::rename(bench.path(".frontload").join(name), bench.path(name)).expect("moved away");
     }
-    let served = Served::start(&bench, &["--no-answers"]);
+    let served = Served::start(&bench, &["--no-model"]);
     let mut client = FrontloadServiceClient::new(served.channel().await);
     assert_eq!(client.search(query("bell")).await.expect("found").into_inner().hits[0].document_id, "bell");
     for name in ["ledger", "state.sled", "LOCK"] {
@@ -164,7 +348,7 @@ async fn opens_nothing_but_the_generation() {
 #[tokio::test]
 async fn takes_up_a_new_generation_while_it_runs() {
     let bench = handled();
-    let served = Served::start(&bench, &["--no-answers"]);
+    let served = Served::start(&bench, &["--no-model"]);
     let mut client = FrontloadServiceClient::new(served.channel().await);
     bench.import(&[("fair", "mood", "astonished merriment")]);
     for _ in 0..2000 {
@@ -181,7 +365,7 @@ async fn takes_up_a_new_generation_while_it_runs() {
 #[test]
 fn ends_when_it_is_told_to() {
     let bench = handled();
-    let served = Served::start(&bench, &["--no-answers"]);
+    let served = Served::start(&bench, &["--no-model"]);
     let pid = served.child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
     let mut served = served;
@@ -189,8 +373,11 @@ fn ends_when_it_is_told_to() {
 }
 
 #[test]
-fn listens_on_loopback_only() {
+fn beyond_loopback_needs_keys_and_tls() {
     let bench = handled();
     let ended: Ended = bench.run(&["serve", "--listen", "0.0.0.0:0"]).exited(2);
-    assert!(ended.stderr.contains("loopback"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--tls-cert") && ended.stderr.contains("--keys"), "{}", ended.stderr);
+    bench.run(&["key", "page", "--keys", "keys.toml"]).succeeded();
+    let ended: Ended = bench.run(&["serve", "--listen", "0.0.0.0:0", "--keys", "keys.toml"]).exited(2);
+    assert!(ended.stderr.contains("--tls-cert") && !ended.stderr.contains("--keys, "), "{}", ended.stderr);
 }

@@ -40,8 +40,23 @@ mod freshness;
 // Every form a corpus comes in.
 mod formats;
 
-// The gRPC service.
+// A served index.
+mod served;
+
+// The service over gRPC.
 mod service;
+
+// The service over HTTP, its keys and certificates.
+mod web;
+
+// A browser, spoken to by WebDriver.
+mod browser;
+
+// The service's page in it.
+mod page;
+
+// The index as tools of an assistant.
+mod mcp;
 
 // What is wrong with what came in, and which exit code says so.
 mod bad_input;

@@ -1,19 +1,18 @@
 //! Where everything is: flags first, then `frontload.toml`, then defaults.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context, bail};
-use frontload_engine::{Exemplar, read_exemplars};
+use frontload_engine::{
+    Answering, DEFAULT_PROMPT_TOKENS, DEFAULT_REFUSAL, DEFAULT_SHOWN, Embed, Exemplars, Manner, read_exemplars,
+};
 use frontload_index::IndexDir;
 use frontload_models::{
     EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator,
 };
 use serde::Deserialize;
 
-use crate::args::Global;
+use crate::args::{AnsweringArgs, Global, ModeName};
 
 pub const FILE: &str = "frontload.toml";
 /// Names the folder `make setup` fills, when it is not `.models`.
@@ -32,7 +31,23 @@ struct File {
     gpu_layers: Option<u32>,
     embedder: Option<String>,
     schema: Option<PathBuf>,
+    #[serde(default)]
+    answers: Answers,
+}
+
+/// How questions are answered.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Answers {
+    /// What the assistant is about, in a sentence.
+    scope: Option<String>,
+    /// What it says instead of an answer.
+    refusal: Option<String>,
+    refuse_below: Option<f32>,
     exemplars: Option<PathBuf>,
+    /// How many of them a question is shown.
+    shown: Option<usize>,
+    prompt_tokens: Option<u32>,
 }
 
 /// Everything settled.
@@ -44,7 +59,7 @@ pub struct Config {
     pub model: String,
     gpu_layers: u32,
     embedder: EmbedderRef,
-    exemplars: Option<PathBuf>,
+    answers: Answers,
 }
 
 impl Config {
@@ -68,7 +83,7 @@ impl Config {
                 Some(name) => name.parse()?,
                 None => EmbedderRef::Folder(models.join(DEFAULT_EMBEDDER)),
             },
-            exemplars: file.exemplars,
+            answers: file.answers,
         })
     }
 
@@ -108,12 +123,20 @@ impl Config {
         Ok(SentenceEmbedder::open(&self.embedder, &runtime, threads)?)
     }
 
-    /// The few-shots for answers: those of a flag, else those of the file, else none.
-    pub fn exemplars(&self, flag: Option<&Path>) -> anyhow::Result<Vec<Exemplar>> {
-        match flag.or(self.exemplars.as_deref()) {
-            Some(path) => Ok(read_exemplars(path)?),
-            None => Ok(Vec::new()),
-        }
+    /// How questions are answered: by flags, else by the file. `manner` is what suits the model.
+    pub fn answering(&self, flags: &AnsweringArgs, manner: Manner, embed: &mut Embed) -> anyhow::Result<Answering> {
+        let Answers { scope, refusal, refuse_below, exemplars, shown, prompt_tokens } = &self.answers;
+        let path = flags.exemplars.as_ref().or(exemplars.as_ref());
+        let all = path.map(|path| read_exemplars(path)).transpose()?.unwrap_or_default();
+        let exemplars = Exemplars::new(all, shown.unwrap_or(DEFAULT_SHOWN), embed);
+        Ok(Answering {
+            manner: flags.mode.map_or(manner, ModeName::manner),
+            exemplars: exemplars.map_err(frontload_index::IndexError::from)?,
+            scope: scope.clone(),
+            refusal: refusal.clone().unwrap_or_else(|| DEFAULT_REFUSAL.to_owned()),
+            refuse_below: flags.refuse_below.or(*refuse_below),
+            prompt_tokens: prompt_tokens.unwrap_or(DEFAULT_PROMPT_TOKENS),
+        })
     }
 }
 

@@ -53,7 +53,7 @@ printf '"%s"\n' "$question"
 "$frontload" --index "$large" ask --exemplars "$topics/exemplars.jsonl" "$question"
 
 say "7. The service, asked once by another process"
-"$frontload" --index "$large" --json serve --listen 127.0.0.1:0 --no-answers >.demo/serve.json &
+"$frontload" --index "$large" --json serve --listen 127.0.0.1:0 --no-model >.demo/serve.json &
 server=$!
 tries=0
 until address=$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' .demo/serve.json) && [ -n "$address" ]; do

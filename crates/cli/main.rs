@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod config;
 mod exit;
+mod logs;
 mod print;
 mod progress;
 
@@ -48,6 +49,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Search(args) => commands::search::run(&config, &args),
         Command::Ask(args) => commands::ask::run(&config, &args),
         Command::Serve(args) => commands::serve::run(&config, &args),
+        Command::Mcp(args) => commands::mcp::run(&config, &args),
+        Command::Key(args) => commands::key::run(&config, &args),
         Command::Eval(args) => commands::eval::run(&config, &args),
         Command::Ablate(args) => commands::ablate::run(&config, &args),
         Command::Tune(args) => commands::tune::run(&config, &args),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use frontload_eval::Measure;
 
-use super::{FusionName, LaneArgs};
+use super::{AnsweringArgs, FusionName, LaneArgs};
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -51,12 +51,11 @@ pub struct EvalAnswersArgs {
     /// Passages to answer from
     #[arg(short, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub k: u32,
-    /// Few-shots [default: from frontload.toml]
-    #[arg(long, value_name = "FILE")]
-    pub exemplars: Option<PathBuf>,
-    /// Let the model write, and check it, instead of letting it choose sentences
-    #[arg(long)]
-    pub free: bool,
+    #[command(flatten)]
+    pub answering: AnsweringArgs,
+    /// Answer nothing: choose on these questions how near a sentence must be, and say what that is worth
+    #[arg(long, conflicts_with_all = ["compare", "per_query"])]
+    pub calibrate: bool,
     /// Also without few-shots, and also without handles, side by side
     #[arg(long)]
     pub compare: bool,
@@ -107,9 +106,9 @@ pub struct AblateArgs {
     pub measures: Measures,
     #[arg(long, value_enum, help = "How rankings are joined [default: as the index says]")]
     pub fusion: Option<FusionName>,
-    /// Also write a page with plots, tables and the worst queries
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
+    /// Also write a page with plots, tables and the worst queries [default: where `frontload serve` shows it]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub html: Option<Option<PathBuf>>,
     /// Break the measure down by this topic label, on the page and in JSON
     #[arg(long, value_name = "LABEL")]
     pub by: Option<String>,

@@ -18,7 +18,10 @@ pub use measuring::{
     AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
     SynthArgs, TuneArgs,
 };
-pub use searching::{AskArgs, DiffArgs, FusionName, LaneArgs, SearchArgs, ServeArgs};
+pub use searching::{
+    AnsweringArgs, AskArgs, DiffArgs, FusionName, KeyArgs, LaneArgs, LogFormat, McpArgs, ModeName, SearchArgs,
+    ServeArgs,
+};
 
 #[derive(Parser)]
 #[command(name = "frontload", version, about = "Search by what no word says", max_term_width = 110)]
@@ -68,8 +71,12 @@ pub enum Command {
     Search(SearchArgs),
     /// Answer a question from the passages found, with citations
     Ask(AskArgs),
-    /// Serve gRPC on loopback
+    /// Serve gRPC, JSON over HTTP and a page
     Serve(ServeArgs),
+    /// Serve an assistant over stdin and stdout (Model Context Protocol)
+    Mcp(McpArgs),
+    /// Make a key for callers of the service
+    Key(KeyArgs),
     /// Measure against judged topics
     Eval(EvalArgs),
     /// Which kinds of handle and which lanes earn their place, and what each costs

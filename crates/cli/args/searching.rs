@@ -4,6 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use frontload_core::{Against, Filter, FilterError, Fusion, Interval, WeighedLane};
+use frontload_engine::Manner;
+use frontload_server::Role;
 
 #[derive(Args)]
 pub struct SearchArgs {
@@ -29,9 +31,12 @@ pub struct SearchArgs {
     /// Plain lanes and all lanes side by side
     #[arg(long, conflicts_with_all = ["lanes", "server"])]
     pub compare: bool,
-    /// Ask a running service instead of opening the index
+    /// Ask a running service instead of opening the index; a key for it stands in FRONTLOAD_KEY
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
+    /// Who vouches for the service's certificate, PEM [default: whom the system trusts]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub ca: Option<PathBuf>,
 }
 
 /// A filter, and how it was written.
@@ -112,25 +117,110 @@ pub struct AskArgs {
     /// Passages to answer from
     #[arg(short, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub k: u32,
-    /// Few-shots: JSON lines with question, passages and answer [default: from frontload.toml]
+    /// Only passages that satisfy an expression (docs/search.md)
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<FilterArg>,
+    #[command(flatten)]
+    pub answering: AnsweringArgs,
+}
+
+/// How questions are answered. What is not given comes from [answers] in frontload.toml.
+#[derive(Args)]
+pub struct AnsweringArgs {
+    /// Few-shots: JSON lines with question, passages and answer
     #[arg(long, value_name = "FILE")]
     pub exemplars: Option<PathBuf>,
-    /// Let the model write, and check it, instead of letting it choose sentences of the passages
-    #[arg(long)]
-    pub free: bool,
+    /// How [default: quote with a model that runs here, write with one behind an endpoint]
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeName>,
+    /// Refuse when no sentence found is this near to the question, from -1 to 1
+    #[arg(long, value_name = "NEARNESS", allow_negative_numbers = true)]
+    pub refuse_below: Option<f32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// The model chooses whole sentences of the passages: no word can be made up
+    Quote,
+    /// The model writes, and every sentence is checked against what it cites
+    Write,
+    /// The nearest sentences, without a model
+    Extract,
+}
+
+impl ModeName {
+    pub fn manner(self) -> Manner {
+        match self {
+            Self::Quote => Manner::Quote,
+            Self::Write => Manner::Write,
+            Self::Extract => Manner::Extract,
+        }
+    }
 }
 
 #[derive(Args)]
 pub struct ServeArgs {
-    /// Where to listen; loopback only. Port 0 takes a free one, which is printed
+    /// Where to listen. Port 0 takes a free one, which is printed. Beyond loopback, --tls-cert and --keys are needed
     #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDRESS")]
     pub listen: std::net::SocketAddr,
-    /// Few-shots for answers
-    #[arg(long, value_name = "FILE")]
-    pub exemplars: Option<PathBuf>,
-    /// Serve searches only: no language model is opened
+    #[command(flatten)]
+    pub answering: AnsweringArgs,
+    /// Open no language model: answers are extracted
     #[arg(long)]
-    pub no_answers: bool,
+    pub no_model: bool,
+    /// Unload the language model when it was not asked for so many seconds; 0 keeps it
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub keep_alive: u64,
+    /// Keys that callers need, made by `frontload key`
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// The service's certificate with its chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Only clients whose certificate one of these vouches for, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub client_ca: Option<PathBuf>,
+    /// A page of measurements to show, from `ablate --html` [default: report.html in the index's folder]
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Send traces to this collector: OTLP over gRPC, such as http://127.0.0.1:4317
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
+    /// How logs are written to stderr; what is logged follows FRONTLOAD_LOG (error, warn, info, debug)
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line a message
+    Text,
+    /// A JSON object a message
+    Json,
+}
+
+#[derive(Args)]
+pub struct McpArgs {
+    #[command(flatten)]
+    pub answering: AnsweringArgs,
+    /// Open no language model: answers are extracted
+    #[arg(long)]
+    pub no_model: bool,
+}
+
+#[derive(Args)]
+pub struct KeyArgs {
+    /// Whose key it is
+    pub name: String,
+    /// What it allows: read or full
+    #[arg(long, default_value = "read")]
+    pub role: Role,
+    /// The file its hash is added to
+    #[arg(long, value_name = "FILE")]
+    pub keys: PathBuf,
 }
 
 #[derive(Args)]

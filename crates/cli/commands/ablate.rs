@@ -36,7 +36,8 @@ pub fn run(config: &Config, args: &AblateArgs) -> anyhow::Result<ExitCode> {
     let described = ranked.described(args.by.as_deref());
     let how = (fusion, ablation.measure, args.seed);
     let details = details(&ranked.topics(), &described, &weights, how, &|chunk| ranked.document(chunk));
-    if let Some(path) = &args.html {
+    let place = args.html.as_ref().map(|path| path.clone().unwrap_or_else(|| config.index.report()));
+    if let Some(path) = &place {
         let page = page(&report(&reader, args, (&ablation, &costs), &details));
         fs::write(path, page).with_context(|| path.display().to_string())?;
     }
@@ -48,7 +49,7 @@ pub fn run(config: &Config, args: &AblateArgs) -> anyhow::Result<ExitCode> {
         print::json(&value);
     } else {
         describe(&ablation, &costs);
-        if let Some(path) = &args.html {
+        if let Some(path) = &place {
             print::line(&format!("page: {}", path.display()));
         }
     }

@@ -12,6 +12,8 @@ pub mod handles;
 pub mod index;
 pub mod init;
 pub mod inspect;
+pub mod key;
+pub mod mcp;
 pub mod queries;
 pub mod report;
 pub mod schema;

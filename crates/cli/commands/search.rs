@@ -1,11 +1,13 @@
 //! `frontload search`: the index itself, or a running service.
 
-use std::process::ExitCode;
+use std::{env, fs, path::Path, process::ExitCode};
 
+use anyhow::Context;
 use frontload_core::Filter;
 use frontload_engine::{Hit, LaneSelection, SearchRequest, SearchResponse, search};
 use frontload_server::v1::{self, frontload_service_client::FrontloadServiceClient};
 use serde_json::json;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::{
     args::{FusionName, SearchArgs},
@@ -13,6 +15,9 @@ use crate::{
     config::Config,
     exit, print,
 };
+
+/// Holds the key for a service that wants one.
+const KEY_VARIABLE: &str = "FRONTLOAD_KEY";
 
 pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
     if let Some(url) = &args.server {
@@ -123,7 +128,12 @@ fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let request = service_request(args);
     let found = runtime.block_on(async {
-        let mut client = FrontloadServiceClient::connect(url.to_owned()).await?;
+        let mut client = FrontloadServiceClient::new(connect(url, args.ca.as_deref()).await?);
+        let mut request = tonic::Request::new(request);
+        if let Ok(key) = env::var(KEY_VARIABLE) {
+            let value = format!("Bearer {key}").parse().with_context(|| format!("the variable {KEY_VARIABLE}"))?;
+            request.metadata_mut().insert("authorization", value);
+        }
         anyhow::Ok(client.search(request).await?.into_inner())
     })?;
     for hit in &found.hits {
@@ -149,6 +159,22 @@ fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<
         eprintln!("generation {}, {:.1} ms in the service", found.generation, found.total_ms);
     }
     Ok(if found.hits.is_empty() { ExitCode::from(exit::NO_HIT) } else { ExitCode::SUCCESS })
+}
+
+async fn connect(url: &str, authority: Option<&Path>) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?;
+    if !url.starts_with("https:") {
+        return Ok(endpoint.connect().await?);
+    }
+    let mut tls = ClientTlsConfig::new();
+    tls = match authority {
+        Some(path) => {
+            let pem = fs::read(path).with_context(|| path.display().to_string())?;
+            tls.ca_certificate(Certificate::from_pem(pem))
+        }
+        None => tls.with_native_roots(),
+    };
+    Ok(endpoint.tls_config(tls)?.connect().await?)
 }
 
 fn service_request(args: &SearchArgs) -> v1::SearchRequest {

@@ -1,34 +1,28 @@
 //! `frontload serve`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use frontload_core::Embedder;
+use frontload_engine::Manner;
 use frontload_index::IndexError;
-use frontload_server::{Live, ServeOptions, Service, serve};
+use frontload_server::{Keys, Live, Model, ServeOptions, Service, Tls, serve};
 use tokio::{net::TcpListener, signal::unix};
 
-use crate::{args::ServeArgs, config::Config, print};
+use crate::{
+    args::{ModeName, ServeArgs},
+    config::Config,
+    logs, print,
+};
 
 pub fn run(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    if !args.listen.ip().is_loopback() {
-        bail!("{}: only loopback addresses are served, there is no authentication yet; use 127.0.0.1", args.listen);
-    }
-    let live = Live::open(config.index.clone())?;
-    let generation = live.reader().manifest().generation;
-    let embedder = config.embedder(1)?;
-    let index = live.reader().manifest().embedder.clone();
-    if index != embedder.fingerprint() {
-        return Err(IndexError::OtherEmbedder { index, given: embedder.fingerprint().to_owned() }.into());
-    }
-    let options = ServeOptions {
-        live,
-        embedder: Box::new(embedder),
-        generator: if args.no_answers { None } else { Some(config.generator(1)?) },
-        exemplars: config.exemplars(args.exemplars.as_deref())?,
-    };
+    let (tls, keys) = guards(args)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let logs = runtime.block_on(async { logs::start(args.log_format, args.otlp.as_deref()) })?;
+    let service = Service::new(parts(config, args)?).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let generation = service.generation();
     let served: anyhow::Result<()> = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await.with_context(|| args.listen.to_string())?;
         let address = listener.local_addr()?;
@@ -38,7 +32,9 @@ pub fn run(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
         if config.json {
             print::json(&serde_json::json!({"listening": address.to_string(), "generation": generation}));
         } else {
-            print::line(&format!("listening on http://{address}, generation {generation}; Ctrl-C ends it"));
+            print::line(&format!(
+                "generation {generation} on {scheme}://{address}: the page, JSON and gRPC; Ctrl-C ends it"
+            ));
         }
         let shutdown = async move {
             tokio::select! {
@@ -46,10 +42,61 @@ pub fn run(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        serve(Service::new(options), listener, shutdown).await.map_err(|error| anyhow::anyhow!("{error}"))
+        Ok(serve(service, (listener, tls, keys), shutdown).await?)
     });
+    // While the runtime still runs, which sends them.
+    drop(logs);
     // An answer that is still being written keeps its thread; nobody waits for it any more.
     runtime.shutdown_background();
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who may come in. An address that others reach needs both.
+fn guards(args: &ServeArgs) -> anyhow::Result<(Option<Tls>, Keys)> {
+    let keys = args.keys.as_deref().map(Keys::read).transpose()?.unwrap_or_default();
+    let files = args.tls_cert.clone().zip(args.tls_key.clone());
+    let tls = files.map(|(certificates, key)| Tls { certificates, key, clients: args.client_ca.clone() });
+    if !args.listen.ip().is_loopback() && (tls.is_none() || keys.is_empty()) {
+        let mut missing = Vec::new();
+        if tls.is_none() {
+            missing.push("--tls-cert and --tls-key");
+        }
+        if keys.is_empty() {
+            missing.push("--keys");
+        }
+        bail!(
+            "{}: beyond loopback nothing is served in the clear or to everybody; give {}, or use 127.0.0.1",
+            args.listen,
+            missing.join(", and ")
+        );
+    }
+    Ok((tls, keys))
+}
+
+fn parts(config: &Config, args: &ServeArgs) -> anyhow::Result<ServeOptions> {
+    let live = Live::open(config.index.clone())?;
+    let mut embedder = config.embedder(1)?;
+    let index = live.reader().manifest().embedder.clone();
+    if index != embedder.fingerprint() {
+        return Err(IndexError::OtherEmbedder { index, given: embedder.fingerprint().to_owned() }.into());
+    }
+    let without = args.no_model || args.answering.mode == Some(ModeName::Extract);
+    let keep_alive = (args.keep_alive > 0).then(|| Duration::from_secs(args.keep_alive));
+    let model = if without {
+        None
+    } else {
+        let generator = config.generator(1).context("start with --no-model to extract answers without a model")?;
+        Some(Model::new(config.model.clone(), generator, keep_alive))
+    };
+    let manner = model.as_ref().map_or(Manner::Extract, Model::manner);
+    let answering = config.answering(&args.answering, manner, &mut |texts, role| embedder.embed(texts, role))?;
+    Ok(ServeOptions {
+        live,
+        embedder: Box::new(embedder),
+        model,
+        answering,
+        feedback: config.index.feedback(),
+        report: args.report.clone().unwrap_or_else(|| config.index.report()),
+    })
 }

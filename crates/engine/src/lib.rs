@@ -3,12 +3,12 @@
 
 mod answer;
 mod batch;
+mod browse;
 mod build;
 mod complete;
 mod conduct;
 mod diff;
 mod import;
-mod once;
 mod preview;
 mod publish;
 mod round_trip;
@@ -18,8 +18,12 @@ mod suggest;
 mod synth;
 mod workshop;
 
-pub use answer::{Answer, CitedSentence, Exemplar, Material, answer, gather, read_exemplars};
+pub use answer::{
+    Answer, Answering, CitedSentence, DEFAULT_PROMPT_TOKENS, DEFAULT_REFUSAL, DEFAULT_SHOWN, Embed, Exemplar,
+    Exemplars, Manner, Material, Refusal, answer, gather, read_exemplars,
+};
 pub use batch::{BatchReport, Elsewhere, export_prompts, import_completions};
+pub use browse::{HandlePage, HandleQuery, Shown, document, handles, show};
 pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
 pub use conduct::{Conduct, Passed};
 pub use diff::{Difference, HandleChange, Moved, diff, moved};
@@ -27,7 +31,10 @@ pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
 pub use publish::{DEFAULT_FUSION, untuned_weights};
-pub use search::{Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, lane_times, rank_lanes, search};
+pub use search::{
+    EmbeddedQuery, Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, Timings, embed_queries,
+    embed_query, lane_times, rank_lanes, search, search_embedded,
+};
 pub use starters::{STARTERS, starter};
 pub use suggest::{Candidate, Gap, LoggedQuery, Missed, Proposed, SuggestOptions, Suggestion, suggest};
 pub use synth::{QueryType, SynthOptions, SynthQuery, Synthesis, synthesise};

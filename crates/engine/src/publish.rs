@@ -98,13 +98,13 @@ pub(crate) fn publish(
     };
     let collecting = schema.as_ref().unwrap_or(&empty);
     let model = settings.model.as_deref();
-    let Collected { handles, rejected, failed, unasked } =
+    let Collected { handles, rejected, said, failed, unasked } =
         collect(&chunks, collecting, model, (&shop.ledger, &shop.state))?;
     let quarantined = failed.into_iter().filter_map(|(at, reason)| Some((chunks.get(at)?.id(), reason))).collect();
     let mut indexed: Vec<IndexedChunk> = chunks
         .into_iter()
-        .zip(handles.into_iter().zip(rejected))
-        .map(|(chunk, (handles, rejected))| IndexedChunk { chunk, handles, rejected })
+        .zip(handles.into_iter().zip(rejected).zip(said))
+        .map(|(chunk, ((handles, rejected), said))| IndexedChunk { chunk, handles, rejected, said })
         .collect();
     drop_strays(collecting, &mut indexed, embedder)?;
     let coverage = coverage(&indexed);

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use fastrand::Rng;
 use frontload_core::{
-    AnswerForm, Chunk, ChunkId, Constraint, Embedder, Generator, Lane, Message, Method, Prompt, TextRole, fold,
+    AnswerForm, Chunk, ChunkId, Constraint, Embedder, Generator, Lane, Message, Method, Prompt, TextRole, ask_once,
+    fold,
 };
 use frontload_index::{IndexError, Reader};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{EngineError, once::ask_once};
+use crate::EngineError;
 
 /// A query with a larger share of its words in its passage asks nothing that words do not find.
 const MOST_COPIED: f64 = 0.6;

@@ -1,18 +1,35 @@
-//! The gRPC service: convert, call the engine, convert back. Only this crate and `frontload serve` see tokio.
+//! The service: gRPC, JSON over HTTP and a page, on one port. Convert, call the engine, convert back. Only this crate
+//! and `frontload serve` see tokio.
 //!
-//! The service reads published generations and nothing else: neither the ledger nor the state is opened.
+//! The service reads published generations and nothing else: neither the ledger nor the state is opened. It writes one
+//! file, what people thought of hits.
 
+mod access;
+mod answering;
 mod convert;
+mod feedback;
+mod grpc;
+mod http;
 mod live;
+mod metrics;
+mod model;
+mod observe;
+mod process;
 mod service;
+mod transport;
 
 /// The messages and stubs of `proto/frontload/v1`.
 #[allow(missing_docs, clippy::pedantic, clippy::unwrap_used)]
 pub mod v1 {
     tonic::include_proto!("frontload.v1");
+    include!(concat!(env!("OUT_DIR"), "/frontload.v1.serde.rs"));
     /// For the reflection service.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/frontload.descriptors"));
 }
 
+pub use access::{KeyError, Keys, Role, new_key};
+pub use feedback::Remark;
 pub use live::Live;
-pub use service::{ServeOptions, Service, serve};
+pub use model::Model;
+pub use service::{ServeOptions, Service};
+pub use transport::{ServeError, Tls, serve};

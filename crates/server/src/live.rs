@@ -20,8 +20,19 @@ pub struct Live {
     seen: Mutex<Option<Digest>>,
 }
 
+/// What looking for a newer generation found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    /// There is none.
+    Same,
+    /// It is served now.
+    Taken,
+    /// It cannot be served, and why.
+    Refused(String),
+}
+
 impl Live {
-    /// Opens the live generation; a damaged one is reported on stderr while an older one answers.
+    /// Opens the live generation; a damaged one is reported while an older one answers.
     ///
     /// # Errors
     /// When no generation is whole.
@@ -30,7 +41,7 @@ impl Live {
         let seen = Mutex::new(Reader::live_manifest(&dir).ok());
         let opened = Reader::open(&dir)?;
         if let Some(damage) = opened.stale {
-            eprintln!("warning: {damage}; generation {} answers", opened.reader.manifest().generation);
+            tracing::warn!("{damage}; generation {} answers", opened.reader.manifest().generation);
         }
         Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader), seen })
     }
@@ -40,26 +51,32 @@ impl Live {
         self.reader.load_full()
     }
 
-    /// Opens another generation if one was published. Opening reads and hashes every file, so it runs on a
-    /// thread that may block. One that is damaged, or whose vectors another embedding model made, is not taken.
-    fn refresh(&self) {
-        let Ok(live) = Reader::live_manifest(&self.dir) else { return };
+    /// Opens another generation if one was published, or any that was refused before when `again`. Opening reads and
+    /// hashes every file, so it runs on a thread that may block. One that is damaged, or whose vectors another
+    /// embedding model made, is not taken.
+    pub(crate) fn refresh(&self, again: bool) -> Refreshed {
+        let Ok(live) = Reader::live_manifest(&self.dir) else { return Refreshed::Same };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == Some(live) {
-            return;
+        let serving = self.reader();
+        if *seen == Some(live) && !again {
+            return Refreshed::Same;
         }
         *seen = Some(live);
-        let serving = self.reader();
-        match Reader::open(&self.dir) {
-            Ok(opened) if opened.stale.is_some() => eprintln!("warning: the new generation is damaged and not served"),
+        let refused = match Reader::open(&self.dir) {
+            Ok(opened) if opened.stale.is_some() => "the new generation is damaged".to_owned(),
             Ok(opened) if opened.reader.manifest().embedder != serving.manifest().embedder => {
-                eprintln!(
-                    "warning: the new generation has another embedding model; start the service anew to serve it"
-                );
+                "the new generation has another embedding model; start the service anew to serve it".to_owned()
             }
-            Ok(opened) => self.reader.store(Arc::new(opened.reader)),
-            Err(error) => eprintln!("warning: {error}; generation {} answers", serving.manifest().generation),
-        }
+            Ok(opened) if opened.reader.manifest() == serving.manifest() => return Refreshed::Same,
+            Ok(opened) => {
+                tracing::info!(generation = opened.reader.manifest().generation, "serving a new generation");
+                self.reader.store(Arc::new(opened.reader));
+                return Refreshed::Taken;
+            }
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!("{refused}; generation {} answers", serving.manifest().generation);
+        Refreshed::Refused(refused)
     }
 
     /// Looks for newer generations until the service ends.
@@ -68,7 +85,7 @@ impl Live {
         loop {
             ticks.tick().await;
             let live = Arc::clone(&self);
-            let _ = tokio::task::spawn_blocking(move || live.refresh()).await;
+            let _ = tokio::task::spawn_blocking(move || live.refresh(false)).await;
         }
     }
 }

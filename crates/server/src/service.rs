@@ -1,40 +1,46 @@
-//! The service itself. Models are owned by one thread at a time and used on threads that may block.
+//! What the service does, whichever way it is asked: gRPC and HTTP both come here. Models are used on threads that may
+//! block.
 
 use std::{
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use frontload_core::{Embedder, Generator};
-use frontload_engine::{EngineError, Exemplar, answer, gather, search};
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
-};
+use frontload_core::{Chunk, Embedder};
+use frontload_engine::{Answering, EngineError, SearchRequest, handles, search_embedded, show};
+use frontload_index::Reader;
+use tokio::sync::Semaphore;
+use tonic::{Code, Status};
 
 use crate::{
     Live, convert,
-    v1::{
-        self,
-        frontload_service_server::{FrontloadService, FrontloadServiceServer},
-    },
+    feedback::Feedback,
+    live::Refreshed,
+    metrics::Metrics,
+    model::{Model, SharedEmbedder},
+    process, v1,
 };
 
-/// tonic leaves the number of streams on a connection unlimited.
-const STREAMS: u32 = 100;
-/// The largest request that is read.
-const REQUEST_BYTES: usize = 256 << 10;
-/// How long calls in flight may go on after the service is told to end.
-const GRACE: Duration = Duration::from_secs(5);
+/// Searches that wait for a processor at once; one more is refused.
+const WAITING: usize = 512;
 
-/// What the service answers with.
+/// Everything that answers.
 pub struct Service {
-    live: Arc<Live>,
-    embedder: Arc<Mutex<Box<dyn Embedder + Send>>>,
-    generator: Option<Arc<Mutex<Box<dyn Generator + Send>>>>,
-    exemplars: Arc<Vec<Exemplar>>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) embedder: SharedEmbedder,
+    pub(crate) model: Option<Arc<Model>>,
+    pub(crate) answering: Answering,
+    pub(crate) metrics: Metrics,
+    pub(crate) report: PathBuf,
+    feedback: Feedback,
+    /// As many searches as there are processors to work on them.
+    working: Semaphore,
+    waiting: AtomicUsize,
+    started: Instant,
 }
 
 /// The parts of a service.
@@ -43,105 +49,176 @@ pub struct ServeOptions {
     pub live: Live,
     /// Embeds queries.
     pub embedder: Box<dyn Embedder + Send>,
-    /// Answers questions; without it `Answer` is unavailable.
-    pub generator: Option<Box<dyn Generator + Send>>,
-    /// Few-shots for answers.
-    pub exemplars: Vec<Exemplar>,
+    /// Writes answers; without one they are extracted.
+    pub model: Option<Model>,
+    /// How answers are made. Its manner is what a request without one gets.
+    pub answering: Answering,
+    /// Where remarks on hits are written.
+    pub feedback: PathBuf,
+    /// The page of measurements that is shown, if it is there.
+    pub report: PathBuf,
 }
 
 impl Service {
     /// Puts the parts together.
-    pub fn new(options: ServeOptions) -> Self {
-        Self {
-            live: Arc::new(options.live),
-            embedder: Arc::new(Mutex::new(options.embedder)),
-            generator: options.generator.map(|generator| Arc::new(Mutex::new(generator))),
-            exemplars: Arc::new(options.exemplars),
+    ///
+    /// # Errors
+    /// When the metrics cannot be set up.
+    pub fn new(options: ServeOptions) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let ServeOptions { live, embedder, model, answering, feedback, report } = options;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            live: Arc::new(live),
+            embedder: SharedEmbedder::new(embedder),
+            model: model.map(Arc::new),
+            answering,
+            metrics: Metrics::new()?,
+            report,
+            feedback: Feedback::new(feedback),
+            working: Semaphore::new(processors * 2),
+            waiting: AtomicUsize::new(0),
+            started: Instant::now(),
+        })
+    }
+
+    /// The generation that is served.
+    pub fn generation(&self) -> u64 {
+        self.live.reader().manifest().generation
+    }
+
+    pub(crate) async fn search(self: &Arc<Self>, request: v1::SearchRequest) -> Result<v1::SearchResponse, Status> {
+        let wanted = convert::search_request(request)?;
+        let mut found = self.search_all(vec![wanted]).await?;
+        found.pop().ok_or_else(|| Status::internal("a search gave nothing back"))
+    }
+
+    pub(crate) async fn search_batch(
+        self: &Arc<Self>,
+        request: v1::SearchBatchRequest,
+    ) -> Result<v1::SearchBatchResponse, Status> {
+        let wanted = convert::search_batch(request)?;
+        Ok(v1::SearchBatchResponse { responses: self.search_all(wanted).await? })
+    }
+
+    /// Searches, all in the same generation.
+    async fn search_all(self: &Arc<Self>, wanted: Vec<SearchRequest>) -> Result<Vec<v1::SearchResponse>, Status> {
+        self.at_work(move |service| {
+            let reader = service.live.reader();
+            let queries: Vec<&str> = wanted.iter().map(|request| request.query.as_str()).collect();
+            let embedded = service.embedder.queries(&queries);
+            let search = |(request, embedded)| {
+                let found = search_embedded(&reader, embedded, request)?;
+                service.metrics.searched(&found);
+                Ok(convert::search_response(found))
+            };
+            wanted.iter().zip(&embedded).map(search).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn chunk(self: &Arc<Self>, request: v1::GetChunkRequest) -> Result<v1::GetChunkResponse, Status> {
+        let v1::GetChunkRequest { chunk_id, with_prompts } = request;
+        convert::check_text("chunk_id", &chunk_id)?;
+        let id = chunk_id.clone();
+        let shown = self.at_work(move |service| show(&service.live.reader(), &id, with_prompts)).await?;
+        let shown = shown.ok_or_else(|| convert::not_found("chunk", &chunk_id))?;
+        Ok(v1::GetChunkResponse { chunk: Some(convert::chunk(shown)) })
+    }
+
+    pub(crate) async fn handles(
+        self: &Arc<Self>,
+        request: v1::ListHandlesRequest,
+    ) -> Result<v1::ListHandlesResponse, Status> {
+        let wanted = convert::list_handles(request)?;
+        if let Some(kind) = &wanted.kind {
+            convert::check_kind(self.live.reader().manifest(), kind)?;
+        }
+        let page = self.at_work(move |service| handles(&service.live.reader(), &wanted)).await?;
+        Ok(convert::handle_page(page))
+    }
+
+    pub(crate) fn stats(&self) -> v1::StatsResponse {
+        let reader = self.live.reader();
+        v1::StatsResponse {
+            model: Some(self.model.as_ref().map(|model| model.stats()).unwrap_or_default()),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            resident_bytes: process::resident_bytes(std::process::id()),
+            scope: self.answering.scope.clone().unwrap_or_default(),
+            refuse_below: self.answering.refuse_below.unwrap_or(0.0),
+            ..convert::stats(reader.manifest())
         }
     }
-}
 
-/// Serves on a bound listener until `shutdown` completes, then ends within a few seconds.
-///
-/// # Errors
-/// When the transport fails.
-pub async fn serve(
-    service: Service,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<FrontloadServiceServer<Service>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let following = tokio::spawn(Arc::clone(&service.live).follow());
-    let (ended, end) = tokio::sync::oneshot::channel();
-    let draining = async move {
-        shutdown.await;
-        health.set_not_serving::<FrontloadServiceServer<Service>>().await;
-        let _ = ended.send(());
-    };
-    // Without this a small response waits 40 ms for the acknowledgement of the one before.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let served = Server::builder()
-        .max_concurrent_streams(Some(STREAMS))
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(FrontloadServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES))
-        .serve_with_incoming_shutdown(incoming, draining);
-    // A connection that never closes must not keep the process.
-    let grace = async {
-        let _ = end.await;
-        tokio::time::sleep(GRACE).await;
-    };
-    let result = tokio::select! {
-        served = served => served.map_err(Into::into),
-        () = grace => Ok(()),
-    };
-    following.abort();
-    result
-}
-
-#[tonic::async_trait]
-impl FrontloadService for Service {
-    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
-        let wanted = convert::search_request(request.into_inner())?;
-        let (live, embedder) = (Arc::clone(&self.live), Arc::clone(&self.embedder));
-        let found = blocking(move || {
-            let mut embedder = embedder.lock().unwrap_or_else(PoisonError::into_inner);
-            search(&live.reader(), embedder.as_mut(), &wanted)
-        })
-        .await?;
-        Ok(Response::new(convert::search_response(found)))
+    pub(crate) async fn feedback(
+        self: &Arc<Self>,
+        request: v1::FeedbackRequest,
+    ) -> Result<v1::FeedbackResponse, Status> {
+        let verdict = convert::verdict(&request)?;
+        let v1::FeedbackRequest { query, chunk_id, note, .. } = request;
+        let id = chunk_id.clone();
+        let found: Option<(Chunk, u64)> = self
+            .at_work(move |service| {
+                let reader: Arc<Reader> = service.live.reader();
+                let shown = show(&reader, &id, false)?;
+                Ok(shown.map(|shown| (shown.indexed.chunk, reader.manifest().generation)))
+            })
+            .await?;
+        let (chunk, generation) = found.ok_or_else(|| convert::not_found("chunk", &chunk_id))?;
+        let service = Arc::clone(self);
+        let written =
+            tokio::task::spawn_blocking(move || service.feedback.write(&chunk, query, (verdict, note), generation));
+        let written = written.await.map_err(|error| Status::internal(error.to_string()))?;
+        written.map_err(|error| {
+            let told = format!("{}: {error}; the remark was not kept", self.feedback.path().display());
+            convert::error(Code::Internal, "NOT_WRITTEN", told)
+        })?;
+        Ok(v1::FeedbackResponse {})
     }
 
-    async fn answer(&self, request: Request<v1::AnswerRequest>) -> Result<Response<v1::AnswerResponse>, Status> {
-        let (wanted, free) = convert::answer_request(request.into_inner())?;
-        let Some(generator) = self.generator.clone() else {
-            return Err(Status::unavailable("no language model: start the service with --model"));
-        };
-        let (live, embedder) = (Arc::clone(&self.live), Arc::clone(&self.embedder));
-        let exemplars = Arc::clone(&self.exemplars);
-        let answered = blocking(move || {
-            // The embedder is given back before the model starts: searches do not wait for answers.
-            let material = {
-                let mut embedder = embedder.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = search(&live.reader(), embedder.as_mut(), &wanted)?;
-                gather(found, &wanted.query, embedder.as_mut())?
-            };
-            let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
-            answer(material, &wanted.query, generator.as_mut(), &exemplars, free)
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<v1::ReloadResponse, Status> {
+        let service = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || service.live.refresh(true)).await;
+        let looked = looked.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(v1::ReloadResponse {
+            generation: self.live.reader().manifest().generation,
+            changed: looked == Refreshed::Taken,
+            problem: if let Refreshed::Refused(why) = looked { why } else { String::new() },
         })
-        .await?;
-        Ok(Response::new(convert::answer_response(answered)))
+    }
+
+    pub(crate) fn metrics_text(&self) -> Result<String, Status> {
+        let reader = self.live.reader();
+        let (manifest, stats) = (reader.manifest(), self.stats());
+        let loaded = stats.model.is_some_and(|model| model.loaded);
+        let text = self.metrics.text((manifest.generation, manifest.chunks), loaded, stats.resident_bytes);
+        text.map_err(|error| Status::internal(error.to_string()))
+    }
+
+    /// Does work on a thread that may block, when a processor is free for it.
+    async fn at_work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, Status> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(convert::busy(&format!("{WAITING} requests are waiting already"), Duration::from_secs(1)));
+        }
+        // Dropped too when the caller goes away while it waits.
+        let place = Place(Arc::clone(self));
+        let _permit = self.working.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
+        drop(place);
+        let service = Arc::clone(self);
+        let span = tracing::Span::current();
+        let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&service))).await;
+        done.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| convert::status(&error))
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| convert::status(&error))
+/// A place among those that wait.
+struct Place(Arc<Service>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }

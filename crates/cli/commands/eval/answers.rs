@@ -1,26 +1,29 @@
 //! `frontload eval answers`: what `ask` says, against reference answers.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, ops::ControlFlow, process::ExitCode};
 
 use anyhow::{Context, bail};
 use frontload_core::{Embedder, Generator};
-use frontload_engine::{Exemplar, LaneSelection, SearchRequest, answer, gather, search};
-use frontload_eval::{Given, Question, Score, interval, paired, read_questions, score};
+use frontload_engine::{Answering, Exemplars, LaneSelection, Manner, Material, SearchRequest, answer, gather, search};
+use frontload_eval::{Calibration, Given, Question, Score, calibrate, interval, paired, read_questions, score};
 use frontload_index::Reader;
 use serde_json::{Value, json};
 
 use crate::{
-    args::EvalAnswersArgs,
+    args::{EvalAnswersArgs, ModeName},
     commands::{SEED, open},
     config::Config,
     print,
 };
 
+/// The most questions with an answer that a threshold may refuse, as a share.
+const MOST_WRONG: f64 = 0.1;
+
 /// One way of answering.
 struct Variant {
     name: &'static str,
     lanes: LaneSelection,
-    exemplars: Vec<Exemplar>,
+    how: Answering,
 }
 
 /// A variant's scores, question by question.
@@ -65,17 +68,26 @@ pub fn run(config: &Config, args: &EvalAnswersArgs) -> anyhow::Result<ExitCode> 
     let questions = questions(args)?;
     let reader = open(&config.index)?;
     let mut embedder = config.embedder(1)?;
-    let mut generator = config.generator(1)?;
-    let exemplars = config.exemplars(args.exemplars.as_deref())?;
-    let mut variants = vec![Variant { name: "as asked", lanes: LaneSelection::All, exemplars: exemplars.clone() }];
+    if args.calibrate {
+        return choose_threshold(config, args, (&reader, &mut embedder), &questions);
+    }
+    let mut generator = match args.answering.mode {
+        Some(ModeName::Extract) => None,
+        _ => Some(config.generator(1)?),
+    };
+    let manner = generator.as_ref().map_or(Manner::Extract, |generator| Manner::of(generator.as_ref()));
+    let how = config.answering(&args.answering, manner, &mut |texts, role| embedder.embed(texts, role))?;
+    let mut variants = vec![Variant { name: "as asked", lanes: LaneSelection::All, how: how.clone() }];
     if args.compare {
-        variants.push(Variant { name: "no few-shots", lanes: LaneSelection::All, exemplars: Vec::new() });
-        variants.push(Variant { name: "no handles", lanes: LaneSelection::Plain, exemplars });
+        let without = Answering { exemplars: Exemplars::default(), ..how.clone() };
+        variants.push(Variant { name: "no few-shots", lanes: LaneSelection::All, how: without });
+        variants.push(Variant { name: "no handles", lanes: LaneSelection::Plain, how });
     }
     let mut columns = Vec::new();
     for variant in &variants {
         let ask = |question: &Question| {
-            given((&reader, &mut embedder, generator.as_mut()), args, variant, question)
+            let generator = generator.as_mut().map(|generator| generator.as_mut() as &mut dyn Generator);
+            given((&reader, &mut embedder, generator), args, variant, question)
                 .with_context(|| format!("question {}", question.id))
         };
         let given = questions.iter().map(ask).collect::<anyhow::Result<Vec<Given>>>()?;
@@ -103,20 +115,70 @@ fn questions(args: &EvalAnswersArgs) -> anyhow::Result<Vec<Question>> {
 }
 
 fn given(
-    (reader, embedder, generator): (&Reader, &mut dyn Embedder, &mut dyn Generator),
+    (reader, embedder, generator): (&Reader, &mut dyn Embedder, Option<&mut dyn Generator>),
     args: &EvalAnswersArgs,
     variant: &Variant,
     question: &Question,
 ) -> anyhow::Result<Given> {
-    let lanes = variant.lanes.clone();
-    let found =
-        search(reader, embedder, &SearchRequest { lanes, ..SearchRequest::new(&question.text, args.k as usize) })?;
-    let material = gather(found, &question.text, embedder)?;
-    let answer = answer(material, &question.text, generator, &variant.exemplars, args.free)?;
+    let material = material((reader, embedder), args, &variant.lanes, question)?;
+    let answered = answer(material, &question.text, &variant.how, generator, &mut |_| ControlFlow::Continue(()))?;
+    let Some(answer) = answered else { bail!("the answer was stopped") };
     let ranks = answer.sentences.iter().flat_map(|sentence| &sentence.citations);
     let cited = ranks.filter_map(|rank| Some(answer.hits.get(rank - 1)?.chunk.document.clone())).collect();
     let said: Vec<&str> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
     Ok(Given { text: said.join(" "), cited })
+}
+
+fn material(
+    (reader, embedder): (&Reader, &mut dyn Embedder),
+    args: &EvalAnswersArgs,
+    lanes: &LaneSelection,
+    question: &Question,
+) -> anyhow::Result<Material> {
+    let lanes = lanes.clone();
+    let request = SearchRequest { lanes, ..SearchRequest::new(&question.text, args.k as usize) };
+    let found = search(reader, embedder, &request)?;
+    Ok(gather(found, &question.text, &mut |texts, role| embedder.embed(texts, role))?)
+}
+
+/// What asks no model: how near the nearest sentence is to each question, and where to draw the line.
+fn choose_threshold(
+    config: &Config,
+    args: &EvalAnswersArgs,
+    (reader, embedder): (&Reader, &mut dyn Embedder),
+    questions: &[Question],
+) -> anyhow::Result<ExitCode> {
+    let (mut answerable, mut unanswerable) = (Vec::new(), Vec::new());
+    for question in questions {
+        let material = material((reader, embedder), args, &LaneSelection::All, question)
+            .with_context(|| format!("question {}", question.id))?;
+        let side = if question.is_answerable() { &mut answerable } else { &mut unanswerable };
+        side.push(material.nearness.map_or(-1.0, f64::from));
+    }
+    let Some(chosen) = calibrate(&answerable, &unanswerable, MOST_WRONG) else {
+        bail!(
+            "choosing needs questions with an answer and questions without; here are {} and {}",
+            answerable.len(),
+            unanswerable.len()
+        );
+    };
+    let Calibration { threshold, right, wrong, auc } = chosen;
+    let (with, without) = (answerable.len(), unanswerable.len());
+    if config.json {
+        print::json(&json!({
+            "schema_version": 1, "refuse_below": threshold, "right_refusal": right, "false_refusal": wrong, "auc": auc,
+            "answerable": with, "unanswerable": without,
+        }));
+    } else {
+        print::line(&format!(
+            "the nearest sentence parts the {with} questions with an answer from the {without} without: AUC {auc:.3}"
+        ));
+        print::line(&format!(
+            "refuse_below = {threshold:.3}   refuses {right:.2} of those without, {wrong:.2} of those with"
+        ));
+        eprintln!("put that line under [answers] in frontload.toml, and report on other questions than these");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn values(column: &Column, of: OfScore) -> Vec<f64> {

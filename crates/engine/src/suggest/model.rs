@@ -1,12 +1,12 @@
 //! What a language model adds: names for queries that no known kind reaches, and what handles would have to say.
 
-use frontload_core::{AnswerForm, Constraint, Evidence, Generator, Message, Prompt};
+use frontload_core::{AnswerForm, Constraint, Evidence, Generator, Message, Prompt, ask_once};
 use frontload_enrich::{lark, parse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Candidate, LoggedQuery};
-use crate::{EngineError, once::ask_once};
+use crate::EngineError;
 
 /// Queries of a kind whose wanted words are copied out.
 const EXAMPLES: usize = 3;

@@ -1,16 +1,23 @@
-//! Messages to the engine's types and back, and every error to a status that says which field and why.
+//! Messages to the engine's types and back.
+
+mod chunk;
+mod error;
+mod stats;
 
 use frontload_core::{Against, Filter, Fusion, Interval, Unit, WeighedLane};
-use frontload_engine::{Answer, EngineError, Hit, LaneSelection, SearchRequest, SearchResponse};
-use frontload_index::IndexError;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use frontload_engine::{Answer, Hit, LaneSelection, Manner, Refusal, SearchRequest, SearchResponse, Timings};
+use tonic::Status;
+
+pub(crate) use chunk::{check_kind, chunk, handle_page, list_handles};
+pub(crate) use error::{busy, code_name, error, invalid, not_found, status};
+pub(crate) use stats::stats;
 
 use crate::v1;
 
 const QUERY_BYTES: usize = 4096;
 const MOST_HITS: u32 = 100;
 const MOST_PASSAGES: u32 = 10;
+const MOST_SEARCHES: usize = 100;
 
 pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
     let lane_set = request.lane_set();
@@ -33,10 +40,16 @@ pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest
     };
     let days = (!during.is_empty()).then(|| during.parse::<Interval>());
     let during = days.transpose().map_err(|error| invalid("during", error))?;
-    let expression = (!filter.trim().is_empty()).then(|| filter.parse::<Filter>());
-    let filter = expression.transpose().map_err(|error| invalid("filter", error))?;
-    let filter = both(filter, during.map(Filter::During));
+    let filter = both(parsed_filter(&filter)?, during.map(Filter::During));
     Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion, filter, group })
+}
+
+fn parsed_filter(filter: &str) -> Result<Option<Filter>, Status> {
+    if filter.len() > QUERY_BYTES {
+        return Err(too_long("filter", filter.len()));
+    }
+    let expression = (!filter.trim().is_empty()).then(|| filter.parse::<Filter>());
+    expression.transpose().map_err(|error| invalid("filter", error))
 }
 
 fn both(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
@@ -46,21 +59,64 @@ fn both(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
     }
 }
 
-/// The question as a search, and whether the model may write freely.
-pub(crate) fn answer_request(request: v1::AnswerRequest) -> Result<(SearchRequest, bool), Status> {
-    let v1::AnswerRequest { question, k, free } = request;
+/// Several searches; what is wrong with one is named by its place.
+pub(crate) fn search_batch(request: v1::SearchBatchRequest) -> Result<Vec<SearchRequest>, Status> {
+    let searches = request.searches;
+    match searches.len() {
+        0 => return Err(invalid("searches", "is empty")),
+        1..=MOST_SEARCHES => {}
+        many => return Err(invalid("searches", format!("holds {many}, at most {MOST_SEARCHES} are taken"))),
+    }
+    let each = searches.into_iter().enumerate();
+    each.map(|(at, search)| search_request(search).map_err(|status| error::within(&format!("searches[{at}]"), &status)))
+        .collect()
+}
+
+/// The question as a search, and how it is to be answered if that was said.
+pub(crate) fn answer_request(request: v1::AnswerRequest) -> Result<(SearchRequest, Option<Manner>), Status> {
+    let manner = match request.mode() {
+        v1::AnswerMode::Unspecified => None,
+        v1::AnswerMode::Quote => Some(Manner::Quote),
+        v1::AnswerMode::Write => Some(Manner::Write),
+        v1::AnswerMode::Extract => Some(Manner::Extract),
+    };
+    let v1::AnswerRequest { question, k, filter, .. } = request;
     check_text("question", &question)?;
-    Ok((SearchRequest::new(question, count("k", k, 4, MOST_PASSAGES)?), free))
+    let filter = parsed_filter(&filter)?;
+    Ok((SearchRequest { filter, ..SearchRequest::new(question, count("k", k, 4, MOST_PASSAGES)?) }, manner))
+}
+
+/// Whether a hit was what was looked for.
+pub(crate) fn verdict(request: &v1::FeedbackRequest) -> Result<bool, Status> {
+    check_text("query", &request.query)?;
+    check_text("chunk_id", &request.chunk_id)?;
+    if request.note.len() > QUERY_BYTES {
+        return Err(too_long("note", request.note.len()));
+    }
+    match request.verdict() {
+        v1::Verdict::Relevant => Ok(true),
+        v1::Verdict::NotRelevant => Ok(false),
+        v1::Verdict::Unspecified => Err(invalid("verdict", "is not said")),
+    }
 }
 
 pub(crate) fn search_response(found: SearchResponse) -> v1::SearchResponse {
-    let SearchResponse { hits, degraded, generation, embed_ms, total_ms } = found;
-    v1::SearchResponse { hits: hits.into_iter().map(hit).collect(), degraded, generation, embed_ms, total_ms }
+    let SearchResponse { hits, degraded, generation, embed_ms, total_ms, timings } = found;
+    let Timings { lanes, look, fuse, explain } = timings;
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let timings = v1::Timings {
+        lanes: lanes.iter().map(|(lane, took)| v1::LaneTime { lane: lane.to_string(), ms: ms(*took) }).collect(),
+        look_ms: ms(look),
+        fuse_ms: ms(fuse),
+        explain_ms: ms(explain),
+    };
+    let hits = hits.into_iter().map(hit).collect();
+    v1::SearchResponse { hits, degraded, generation, embed_ms, total_ms, timings: Some(timings) }
 }
 
-pub(crate) fn answer_response(answer: Answer) -> v1::AnswerResponse {
+pub(crate) fn answer_ended(answer: Answer) -> v1::AnswerEnded {
     let text = answer.text();
-    let Answer { sentences, hits, degraded } = answer;
+    let Answer { sentences, refusal, degraded, manner, nearness, tokens, .. } = answer;
     let sentences = sentences
         .into_iter()
         .map(|sentence| v1::CitedSentence {
@@ -69,15 +125,32 @@ pub(crate) fn answer_response(answer: Answer) -> v1::AnswerResponse {
             supported: sentence.supported,
         })
         .collect();
-    v1::AnswerResponse { text, sentences, hits: hits.into_iter().map(hit).collect(), degraded }
+    let refusal = match refusal {
+        None => v1::Refusal::Unspecified,
+        Some((Refusal::NothingFound, _)) => v1::Refusal::NothingFound,
+        Some((Refusal::TooFar, _)) => v1::Refusal::TooFar,
+        Some((Refusal::ByModel, _)) => v1::Refusal::ByModel,
+    };
+    let mode = match manner {
+        Manner::Quote => v1::AnswerMode::Quote,
+        Manner::Write => v1::AnswerMode::Write,
+        Manner::Extract => v1::AnswerMode::Extract,
+    };
+    v1::AnswerEnded {
+        text,
+        sentences,
+        refusal: refusal.into(),
+        degraded,
+        mode: mode.into(),
+        prompt_tokens: tokens.0,
+        answer_tokens: tokens.1,
+        nearness: nearness.unwrap_or(0.0),
+        ..v1::AnswerEnded::default()
+    }
 }
 
-fn hit(hit: Hit) -> v1::Hit {
+pub(crate) fn hit(hit: Hit) -> v1::Hit {
     let Hit { rank, score, chunk, evidence, plain_rank } = hit;
-    let quoted = |span: Option<(u32, u32)>| {
-        let span = span.map(|(start, end)| start as usize..end as usize);
-        span.and_then(|span| chunk.text.get(span)).unwrap_or_default().to_owned()
-    };
     let evidence = evidence
         .into_iter()
         .map(|given| v1::LaneEvidence {
@@ -85,11 +158,7 @@ fn hit(hit: Hit) -> v1::Hit {
             rank: given.given.rank.unwrap_or(0),
             score: given.given.score,
             share: given.given.share,
-            handle: given.handle.map(|handle| {
-                let (span_start, span_end) = handle.span.unwrap_or_default();
-                let (evidence, quote) = (handle.evidence.to_string(), quoted(handle.span));
-                v1::Handle { kind: handle.kind, text: handle.text, evidence, span_start, span_end, quote }
-            }),
+            handle: given.handle.map(|handle| chunk::handle(handle, &chunk.text)),
         })
         .collect();
     v1::Hit {
@@ -102,48 +171,29 @@ fn hit(hit: Hit) -> v1::Hit {
         evidence,
         plain_rank: plain_rank.unwrap_or(0) as u32,
         source: chunk.source,
-        place: chunk.place.map(|place| v1::Place {
-            path: place.path,
-            start: place.start,
-            end: place.end,
-            unit: match place.unit {
-                Unit::Byte => "byte",
-                Unit::Line => "line",
-                Unit::Page => "page",
-            }
-            .to_owned(),
-        }),
+        place: chunk.place.map(place),
     }
 }
 
-pub(crate) fn status(error: &EngineError) -> Status {
-    let code = match error {
-        EngineError::Input { .. } => return invalid("lanes", error),
-        EngineError::Model(_) => Code::Unavailable,
-        EngineError::Index(IndexError::UnknownInFilter { .. }) => return invalid("filter", error),
-        EngineError::Index(_) => Code::DataLoss,
-        EngineError::Enrich(_)
-        | EngineError::Schema(_)
-        | EngineError::Corpus(_)
-        | EngineError::Output(_)
-        | EngineError::NeverBuilt(_) => Code::Internal,
+fn place(place: frontload_core::Place) -> v1::Place {
+    let unit = match place.unit {
+        Unit::Byte => "byte",
+        Unit::Line => "line",
+        Unit::Page => "page",
     };
-    Status::new(code, error.to_string())
+    v1::Place { path: place.path, start: place.start, end: place.end, unit: unit.to_owned() }
 }
 
-pub(crate) fn invalid(field: &str, why: impl ToString) -> Status {
-    let why = why.to_string();
-    let mut details = ErrorDetails::new();
-    details.add_bad_request_violation(field, why.clone());
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {why}"), details)
-}
-
-fn check_text(field: &str, text: &str) -> Result<(), Status> {
+pub(crate) fn check_text(field: &str, text: &str) -> Result<(), Status> {
     match text.len() {
         _ if text.trim().is_empty() => Err(invalid(field, "is empty")),
         0..=QUERY_BYTES => Ok(()),
-        bytes => Err(invalid(field, format!("is {bytes} bytes long, at most {QUERY_BYTES} are taken"))),
+        bytes => Err(too_long(field, bytes)),
     }
+}
+
+fn too_long(field: &str, bytes: usize) -> Status {
+    invalid(field, format!("is {bytes} bytes long, at most {QUERY_BYTES} are taken"))
 }
 
 fn count(field: &str, asked: u32, default: u32, most: u32) -> Result<usize, Status> {
@@ -156,6 +206,9 @@ fn count(field: &str, asked: u32, default: u32, most: u32) -> Result<usize, Stat
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+    use tonic_types::StatusExt;
+
     use super::*;
 
     #[test]

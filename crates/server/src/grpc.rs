@@ -1,0 +1,103 @@
+//! The service as gRPC.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+use crate::{
+    Service,
+    observe::observed,
+    v1::{self, frontload_service_server::FrontloadService},
+};
+
+/// Answers calls.
+pub(crate) struct Grpc(pub Arc<Service>);
+
+#[tonic::async_trait]
+impl FrontloadService for Grpc {
+    type AnswerStream = Pin<Box<dyn Stream<Item = Result<v1::AnswerResponse, Status>> + Send>>;
+
+    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
+        observed(&self.0, "Search", self.0.search(request.into_inner())).await.map(Response::new)
+    }
+
+    async fn search_batch(
+        &self,
+        request: Request<v1::SearchBatchRequest>,
+    ) -> Result<Response<v1::SearchBatchResponse>, Status> {
+        observed(&self.0, "SearchBatch", self.0.search_batch(request.into_inner())).await.map(Response::new)
+    }
+
+    async fn answer(&self, request: Request<v1::AnswerRequest>) -> Result<Response<Self::AnswerStream>, Status> {
+        let deadline = deadline(request.metadata());
+        let begun = async { self.0.answer(request.into_inner(), deadline) };
+        let answers = observed(&self.0, "Answer", begun).await?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn get_chunk(&self, request: Request<v1::GetChunkRequest>) -> Result<Response<v1::GetChunkResponse>, Status> {
+        observed(&self.0, "GetChunk", self.0.chunk(request.into_inner())).await.map(Response::new)
+    }
+
+    async fn list_handles(
+        &self,
+        request: Request<v1::ListHandlesRequest>,
+    ) -> Result<Response<v1::ListHandlesResponse>, Status> {
+        observed(&self.0, "ListHandles", self.0.handles(request.into_inner())).await.map(Response::new)
+    }
+
+    async fn stats(&self, _: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
+        observed(&self.0, "Stats", async { Ok(self.0.stats()) }).await.map(Response::new)
+    }
+
+    async fn feedback(&self, request: Request<v1::FeedbackRequest>) -> Result<Response<v1::FeedbackResponse>, Status> {
+        observed(&self.0, "Feedback", self.0.feedback(request.into_inner())).await.map(Response::new)
+    }
+
+    async fn reload(&self, _: Request<v1::ReloadRequest>) -> Result<Response<v1::ReloadResponse>, Status> {
+        observed(&self.0, "Reload", self.0.reload()).await.map(Response::new)
+    }
+}
+
+/// When the caller stops waiting. tonic keeps this for the start of a response; a stream has to keep it itself.
+fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+    let said = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let unit = said.chars().next_back()?;
+    let count: u64 = said.get(..said.len() - unit.len_utf8())?.parse().ok()?;
+    let time = match unit {
+        'H' => Duration::from_secs(count.checked_mul(3600)?),
+        'M' => Duration::from_secs(count.checked_mul(60)?),
+        'S' => Duration::from_secs(count),
+        'm' => Duration::from_millis(count),
+        'u' => Duration::from_micros(count),
+        'n' => Duration::from_nanos(count),
+        _ => return None,
+    };
+    Instant::now().checked_add(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        let check = |said: &'static str, expected: Option<u64>| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", said.parse().expect("a value"));
+            let left = deadline(&metadata).map(|at| at.saturating_duration_since(Instant::now()).as_secs_f64().round());
+            assert_eq!(left.map(|seconds| seconds as u64), expected, "{said}");
+        };
+        check("2S", Some(2));
+        check("3000m", Some(3));
+        check("1H", Some(3600));
+        check("5000000u", Some(5));
+        check("S", None);
+        check("5x", None);
+    }
+}
