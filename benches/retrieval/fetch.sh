@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the retrieval bench needs and nothing else does: real text (the Linux kernel's documentation, GPL-2, out of a
-# Debian package) and the peers (hnswlib Apache-2.0, LanceDB Apache-2.0, Chroma Apache-2.0, numpy BSD-3-Clause).
+# Debian package) and the peers (hnswlib, LanceDB, Chroma and Qdrant Edge Apache-2.0, numpy BSD-3-Clause).
 # Prints the folder of the text.
 #
 # usage: fetch.sh TOOLS_DIR
@@ -8,11 +8,9 @@ set -eu
 
 tools=${1:?usage: fetch.sh TOOLS_DIR}
 mkdir -p "$tools"
-if [ ! -x "$tools/peers/bin/python" ]; then
-    python3 -m venv "$tools/peers"
-    "$tools/peers/bin/pip" install --quiet --disable-pip-version-check \
-        hnswlib==0.8.0 lancedb==0.40.0 chromadb==1.5.9 numpy pyarrow >&2
-fi
+[ -x "$tools/peers/bin/python" ] || python3 -m venv "$tools/peers"
+"$tools/peers/bin/pip" install --quiet --disable-pip-version-check \
+    hnswlib==0.8.0 lancedb==0.40.0 chromadb==1.5.9 qdrant-edge-py==0.9.0 numpy pyarrow >&2
 if [ ! -d "$tools/linux-doc" ]; then
     work=$(mktemp -d "$tools/.fetch.XXXXXX")
     trap 'rm -rf "$work"' EXIT

@@ -4,17 +4,35 @@
 //! documentation, GPL-2). Its first CHUNKS pieces of 300 characters become documents; each gets two handles by rule,
 //! its first sentence and its headings, since what a handle costs does not depend on who wrote it. Queries are eight
 //! words in a row out of 300 of the pieces. Engines take turns (ours, peer, peer, ours); a figure is the median over
-//! the rounds with the least and the most beside it. Sections: build, hybrid, dense, words, embedding, fresh.
+//! the rounds with the least and the most beside it. Sections: build, hybrid, dense, words, embedding, graph (from how
+//! many vectors on a graph pays), growth (of query time with the chunks), churn (what many small publishes leave of a
+//! graph), fresh.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod data;
+mod excerpt;
+mod figures;
 mod peer;
 mod sections;
 
 use std::{error::Error, fs, path::PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+type Section = fn(&data::Data) -> Result<()>;
+
+/// What is measured once everything is built, in this order: the last one changes the index on disk.
+const SECTIONS: [(&str, Section); 8] = [
+    ("dense", sections::dense),
+    ("words", sections::words),
+    ("hybrid", sections::hybrid),
+    ("embedding", sections::embedding),
+    ("graph", sections::graph),
+    ("growth", sections::growth),
+    ("churn", sections::churn),
+    ("fresh", sections::fresh),
+];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -30,20 +48,10 @@ fn main() -> Result<()> {
     println!("load {}", fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     let data = data::prepare(&PathBuf::from(folder), count, &place, wants("build"))?;
     println!("{} chunks, {} queries, {} dimensions", data.chunks(), data.queries.len(), data.dimension);
-    if wants("dense") {
-        sections::dense(&data)?;
-    }
-    if wants("words") {
-        sections::words(&data)?;
-    }
-    if wants("hybrid") {
-        sections::hybrid(&data)?;
-    }
-    if wants("embedding") {
-        sections::embedding(&data)?;
-    }
-    if wants("fresh") {
-        sections::fresh(&data)?;
+    for (section, measure) in SECTIONS {
+        if wants(section) {
+            measure(&data)?;
+        }
     }
     Ok(())
 }
