@@ -1,4 +1,4 @@
-//! A headless browser, spoken to by WebDriver: the few commands that the tests need.
+//! A headless browser, spoken to by `WebDriver`: the few commands that the tests need.
 
 use std::{
     io::{BufRead, BufReader},
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::served::Served;
 
-/// The key that sends a form, as WebDriver writes it.
+/// The key that sends a form, as `WebDriver` writes it.
 pub const ENTER: &str = "\u{e007}";
-/// How an element is named in WebDriver's JSON.
+/// How an element is named in `WebDriver`'s JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A browser and what drives it; both end with it.

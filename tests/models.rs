@@ -180,3 +180,64 @@ pub fn serve_model(asked: Arc<Mutex<Vec<(String, Value)>>>) -> String {
         Reply::ok(reply.to_string())
     })
 }
+
+/// An adapter for the small model as llama.cpp reads it: one layer's values, moved by `by`.
+fn adapter(by: f32) -> Vec<u8> {
+    const WIDTH: u64 = 576;
+    const OUT: u64 = 192;
+    let mut file = Vec::new();
+    let number = |file: &mut Vec<u8>, value: u64| file.extend(value.to_le_bytes());
+    let text = |file: &mut Vec<u8>, value: &str| {
+        file.extend((value.len() as u64).to_le_bytes());
+        file.extend(value.as_bytes());
+    };
+    file.extend(b"GGUF");
+    file.extend(3_u32.to_le_bytes());
+    number(&mut file, 2);
+    number(&mut file, 4);
+    for (key, value) in [("general.architecture", "llama"), ("general.type", "adapter"), ("adapter.type", "lora")] {
+        text(&mut file, key);
+        file.extend(8_u32.to_le_bytes());
+        text(&mut file, value);
+    }
+    text(&mut file, "adapter.lora.alpha");
+    file.extend(6_u32.to_le_bytes());
+    file.extend(1_f32.to_le_bytes());
+    let mut offset = 0;
+    for (name, shape) in [("blk.0.attn_v.weight.lora_a", [WIDTH, 1]), ("blk.0.attn_v.weight.lora_b", [1, OUT])] {
+        text(&mut file, name);
+        file.extend(2_u32.to_le_bytes());
+        for side in shape {
+            number(&mut file, side);
+        }
+        file.extend(0_u32.to_le_bytes());
+        number(&mut file, offset);
+        offset += shape[0] * shape[1] * 4;
+    }
+    file.resize(file.len().next_multiple_of(32), 0);
+    (0..WIDTH + OUT).for_each(|_| file.extend(by.to_le_bytes()));
+    file
+}
+
+#[test]
+fn an_adapter_changes_what_the_model_says_and_what_names_it() {
+    let bench = Bench::new();
+    bench.plain_index();
+    bench.write("nothing.gguf", adapter(0.0));
+    bench.write("much.gguf", adapter(1.0));
+    bench.write("broken.gguf", "GGUF and no more");
+    let ask = |lora: &[&str]| {
+        let question = ["ask", "-k", "2", "--mode", "write", "When was the new bell hung?"];
+        bench.run(&[&["--json"], lora, &question].concat())
+    };
+    let said = |ended: crate::bench::Ended| ended.json()["answer"].clone();
+    let plain = said(ask(&[]));
+    assert_eq!(plain, said(ask(&["--lora", "nothing.gguf"])));
+    assert_ne!(plain, said(ask(&["--lora", "much.gguf"])));
+    let broken = ask(&["--lora", "broken.gguf"]).exited(4);
+    assert!(broken.stderr.contains("broken.gguf cannot adapt this model"), "{}", broken.stderr);
+    // What one adapter wrote is not taken for what another would.
+    let first = bench.json(&["index", "corpus"]);
+    let second = bench.json(&["--lora", "nothing.gguf", "index", "corpus"]);
+    assert_eq!((&first["calls"]["planned"], &second["calls"]["planned"]), (&6.into(), &6.into()), "{second}");
+}

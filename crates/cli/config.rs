@@ -28,6 +28,7 @@ pub const WORKER_ARGUMENT: &str = "__llm-worker";
 struct File {
     index: Option<PathBuf>,
     model: Option<String>,
+    lora: Option<PathBuf>,
     gpu_layers: Option<u32>,
     embedder: Option<String>,
     schema: Option<PathBuf>,
@@ -45,6 +46,8 @@ struct Answers {
     refusal: Option<String>,
     refuse_below: Option<f32>,
     exemplars: Option<PathBuf>,
+    /// A `LoRA` adapter for answers alone.
+    lora: Option<PathBuf>,
     /// How many of them a question is shown.
     shown: Option<usize>,
     prompt_tokens: Option<u32>,
@@ -57,6 +60,7 @@ pub struct Config {
     pub quiet: bool,
     pub schema: Option<PathBuf>,
     pub model: String,
+    lora: Option<PathBuf>,
     gpu_layers: u32,
     embedder: EmbedderRef,
     answers: Answers,
@@ -78,6 +82,7 @@ impl Config {
             quiet: global.quiet,
             schema: file.schema,
             model: global.model.clone().or(file.model).unwrap_or_else(default_model),
+            lora: global.lora.clone().or(file.lora),
             gpu_layers: global.gpu_layers.or(file.gpu_layers).unwrap_or(0),
             embedder: match global.embedder.clone().or(file.embedder) {
                 Some(name) => name.parse()?,
@@ -90,6 +95,14 @@ impl Config {
     /// Opens the language model; llama.cpp itself starts with the first prompt.
     pub fn generator(&self, slots: u32) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
         self.generator_with(slots, EndpointOptions::default())
+    }
+
+    /// Opens the language model that answers questions, in the style it was given for that.
+    pub fn answerer(&self) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
+        let mut llama = self.llama(1)?;
+        llama.lora = self.answers.lora.clone().or(llama.lora);
+        let options = GeneratorOptions { llama, endpoint: EndpointOptions::default() };
+        Ok(open_generator(&self.model_ref()?, &options)?)
     }
 
     /// Opens the language model, wherever it runs.
@@ -112,6 +125,7 @@ impl Config {
         let program = env::current_exe().context("the program's own path")?;
         let mut options = LlamaOptions::new(program, vec![WORKER_ARGUMENT.to_owned()]);
         options.slots = slots;
+        options.lora.clone_from(&self.lora);
         options.gpu_layers = self.gpu_layers;
         options.prefixes = Some(self.index.path().join("prefixes"));
         Ok(options)
@@ -125,7 +139,7 @@ impl Config {
 
     /// How questions are answered: by flags, else by the file. `manner` is what suits the model.
     pub fn answering(&self, flags: &AnsweringArgs, manner: Manner, embed: &mut Embed) -> anyhow::Result<Answering> {
-        let Answers { scope, refusal, refuse_below, exemplars, shown, prompt_tokens } = &self.answers;
+        let Answers { scope, refusal, refuse_below, exemplars, shown, prompt_tokens, lora: _ } = &self.answers;
         let path = flags.exemplars.as_ref().or(exemplars.as_ref());
         let all = path.map(|path| read_exemplars(path)).transpose()?.unwrap_or_default();
         let exemplars = Exemplars::new(all, shown.unwrap_or(DEFAULT_SHOWN), embed);

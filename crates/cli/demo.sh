@@ -35,7 +35,7 @@ done
 
 say "   What each kind is worth there, what it costs, and whether to keep it"
 "$frontload" --index "$large" ablate --queries "$topics/queries.jsonl" --qrels "$topics/qrels/dev.tsv" --by type \
-    --html .demo/report.html
+    --html
 
 say "   And backwards: which kinds do the dev queries call for that the text alone does not answer?"
 "$frontload" --index "$large" suggest --queries "$topics/queries.jsonl" --qrels "$topics/qrels/dev.tsv" --no-model \
@@ -50,7 +50,7 @@ done <"$topics/demo.txt"
 say "6. A question, answered in the passages' own words and cited"
 question=$(cat "$topics/demo-question.txt")
 printf '"%s"\n' "$question"
-"$frontload" --index "$large" ask --exemplars "$topics/exemplars.jsonl" "$question"
+"$frontload" --index "$large" --config "$topics/frontload.toml" ask "$question"
 
 say "7. The service, asked once by another process"
 "$frontload" --index "$large" --json serve --listen 127.0.0.1:0 --no-model >.demo/serve.json &
@@ -69,3 +69,5 @@ server=
 say "8. Measured on the test topics, by what they ask for"
 "$frontload" eval --queries "$topics/queries.jsonl" --qrels "$topics/qrels/test.tsv" --by type --measures "R@10 RR" \
     --system "text alone=$large@plain" --system "135M handles=$small" --system "large handles=$large"
+
+say "To look around, with a page: frontload --index $large --config $topics/frontload.toml serve"

@@ -53,6 +53,13 @@ pub struct Global {
         help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, or batch:NAME"
     )]
     pub model: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "A LoRA adapter for the language model, a GGUF file; it is part of what names the model"
+    )]
+    pub lora: Option<PathBuf>,
     /// Layers of the language model to compute on a GPU; an error where there is none [default: 0]
     #[arg(long, global = true, value_name = "LAYERS")]
     pub gpu_layers: Option<u32>,

@@ -31,8 +31,11 @@ pub struct SearchArgs {
     /// Plain lanes and all lanes side by side
     #[arg(long, conflicts_with_all = ["lanes", "server"])]
     pub compare: bool,
-    /// Ask a running service instead of opening the index; a key for it stands in FRONTLOAD_KEY
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Ask a running service instead of opening the index; a key for it stands in FRONTLOAD_KEY"
+    )]
     pub server: Option<String>,
     /// Who vouches for the service's certificate, PEM [default: whom the system trusts]
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -124,7 +127,7 @@ pub struct AskArgs {
     pub answering: AnsweringArgs,
 }
 
-/// How questions are answered. What is not given comes from [answers] in frontload.toml.
+/// How questions are answered. What is not given comes from the `answers` table of frontload.toml.
 #[derive(Args)]
 pub struct AnsweringArgs {
     /// Few-shots: JSON lines with question, passages and answer
@@ -186,11 +189,18 @@ pub struct ServeArgs {
     /// A page of measurements to show, from `ablate --html` [default: report.html in the index's folder]
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Send traces to this collector: OTLP over gRPC, such as http://127.0.0.1:4317
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Send traces to this collector: OTLP over gRPC, such as http://127.0.0.1:4317"
+    )]
     pub otlp: Option<String>,
-    /// How logs are written to stderr; what is logged follows FRONTLOAD_LOG (error, warn, info, debug)
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = LogFormat::Text,
+        help = "How logs are written to stderr; what is logged follows FRONTLOAD_LOG (error, warn, info, debug)"
+    )]
     pub log_format: LogFormat,
 }
 

@@ -18,7 +18,7 @@ pub fn run(config: &Config, args: &AskArgs) -> anyhow::Result<ExitCode> {
     let mut embedder = config.embedder(1)?;
     let mut generator = match args.answering.mode {
         Some(ModeName::Extract) => None,
-        _ => Some(config.generator(1)?),
+        _ => Some(config.answerer()?),
     };
     let manner = generator.as_ref().map_or(Manner::Extract, |generator| Manner::of(generator.as_ref()));
     let how = config.answering(&args.answering, manner, &mut |texts, role| embedder.embed(texts, role))?;

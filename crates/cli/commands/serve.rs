@@ -86,7 +86,7 @@ fn parts(config: &Config, args: &ServeArgs) -> anyhow::Result<ServeOptions> {
     let model = if without {
         None
     } else {
-        let generator = config.generator(1).context("start with --no-model to extract answers without a model")?;
+        let generator = config.answerer().context("start with --no-model to extract answers without a model")?;
         Some(Model::new(config.model.clone(), generator, keep_alive))
     };
     let manner = model.as_ref().map_or(Manner::Extract, Model::manner);

@@ -1,6 +1,7 @@
 //! Answers against references: what was said, what was cited, and whether silence was right.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
 };
@@ -183,19 +184,13 @@ pub fn calibrate(answerable: &[f64], unanswerable: &[f64], most_wrong: f64) -> O
     // Of thresholds that do as well, the lowest: what is refused was then never close.
     let best = allowed.reduce(|best, other| if other.0 - other.1 > best.0 - best.1 { other } else { best });
     let (right, wrong, threshold) = best.unwrap_or((0.0, 0.0, values.first().copied().unwrap_or(0.0)));
-    let wins: f64 = answerable
-        .iter()
-        .flat_map(|with| unanswerable.iter().map(move |without| (with, without)))
-        .map(|(with, without)| {
-            if with > without {
-                1.0
-            } else if with == without {
-                0.5
-            } else {
-                0.0
-            }
-        })
-        .sum();
+    let pairs = answerable.iter().flat_map(|with| unanswerable.iter().map(move |without| with.total_cmp(without)));
+    let win = |order: Ordering| match order {
+        Ordering::Greater => 1.0,
+        Ordering::Equal => 0.5,
+        Ordering::Less => 0.0,
+    };
+    let wins: f64 = pairs.map(win).sum();
     Some(Calibration { threshold, right, wrong, auc: wins / (answerable.len() * unanswerable.len()) as f64 })
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Request {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Load {
     pub path: PathBuf,
+    /// What the weights are adapted by, if anything.
+    pub lora: Option<PathBuf>,
     /// Prompts answered side by side.
     pub slots: u32,
     /// Tokens of context for each of them.

@@ -136,7 +136,7 @@ impl Desk {
         let generator = if without {
             None
         } else {
-            Some(config.generator(1).context("start with --no-model to extract answers without a model")?)
+            Some(config.answerer().context("start with --no-model to extract answers without a model")?)
         };
         let manner = generator.as_ref().map_or(Manner::Extract, |generator| Manner::of(generator.as_ref()));
         let how = config.answering(&args.answering, manner, &mut |texts, role| embedder.embed(texts, role))?;

@@ -8,7 +8,7 @@ mod slot;
 mod template;
 mod tokens;
 
-use std::{num::NonZeroU32, pin::pin, sync::Arc};
+use std::{cell::RefCell, num::NonZeroU32, pin::pin, sync::Arc};
 
 use frontload_core::{Completion, Failure, Prompt, PromptSize};
 use llama_cpp_2::{
@@ -16,7 +16,7 @@ use llama_cpp_2::{
     context::params::LlamaContextParams,
     list_llama_ggml_backend_devices,
     llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
+    model::{LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
     token::LlamaToken,
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct LoadedModel {
     template: ChatTemplate,
     specials: Specials,
     load: Load,
+    /// What its weights are adapted by. A context takes it as something to change, though it only reads it.
+    lora: RefCell<Option<LlamaLoraAdapter>>,
     /// What runs it, for people.
     pub runs_on: Backend,
 }
@@ -57,8 +59,13 @@ impl LoadedModel {
             // Weights in plain buffers are multiplied by the plain kernels: neither repacked nor on AMX.
             params.as_mut().add_cpu_buft_override(c".*");
         }
-        let model = LlamaModel::load_from_file(&backend, &load.path, &params)
+        let mut model = LlamaModel::load_from_file(&backend, &load.path, &params)
             .map_err(|error| format!("{} cannot be loaded as a model: {error}", load.path.display()))?;
+        let lora = load.lora.as_deref().map(|path| {
+            let adapted = model.lora_adapter_init(path);
+            adapted.map_err(|error| format!("{} cannot adapt this model: {error}", path.display()))
+        });
+        let lora = RefCell::new(lora.transpose()?);
         let model = Arc::new(model);
         let vocab = model.vocab();
         let source = model
@@ -76,7 +83,7 @@ impl LoadedModel {
             kernels: processor::kernels(load.plain_kernels),
             note: processor::note(load.plain_kernels),
         };
-        Ok(Self { backend, model, grammars, template, specials, load, runs_on })
+        Ok(Self { backend, model, grammars, template, specials, load, lora, runs_on })
     }
 
     /// Starts an engine on this model, and decodes a little with it: kernels that do not run on this processor
@@ -96,10 +103,14 @@ impl LoadedModel {
             .with_n_threads_batch(threads)
             .with_kv_unified(false)
             .with_swa_full(true);
-        let context = self
+        let mut context = self
             .model
             .new_context(&self.backend, params)
             .map_err(|error| format!("no memory for {sequences} × {} tokens: {error}", self.load.context_tokens))?;
+        if let Some(lora) = self.lora.borrow_mut().as_mut() {
+            let set = context.lora_adapter_set(lora, 1.0);
+            set.map_err(|error| format!("the adapter does not fit the model: {error}"))?;
+        }
         let mut engine = Engine::new(self, context);
         engine.warm_up()?;
         Ok(engine)

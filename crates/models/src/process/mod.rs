@@ -34,6 +34,8 @@ const FIRST_STREAMED: u64 = 1 << 48;
 pub struct LlamaOptions {
     /// The program to run as the child, with its arguments: it must call [`crate::worker::run`].
     pub worker: (PathBuf, Vec<String>),
+    /// A `LoRA` adapter in a GGUF file, if the model is to be adapted.
+    pub lora: Option<PathBuf>,
     /// Prompts answered side by side.
     pub slots: u32,
     /// Tokens of context for each to begin with; more when a prompt needs it.
@@ -57,7 +59,17 @@ impl LlamaOptions {
         let silence = Duration::from_secs(300);
         let worker = (program, arguments);
         let context_tokens = FIRST_CONTEXT;
-        Self { worker, slots: 8, context_tokens, threads, gpu_layers: 0, share_prefix: true, prefixes: None, silence }
+        Self {
+            worker,
+            lora: None,
+            slots: 8,
+            context_tokens,
+            threads,
+            gpu_layers: 0,
+            share_prefix: true,
+            prefixes: None,
+            silence,
+        }
     }
 }
 
@@ -81,13 +93,17 @@ impl LlamaProcess {
     /// Names the model and hashes its file; the child starts with the first prompt.
     ///
     /// # Errors
-    /// When the file is missing or is no GGUF.
+    /// When a file is missing or is no GGUF.
     pub fn new(path: &std::path::Path, options: LlamaOptions) -> Result<Self, ModelError> {
         let digest = hash_file(path)?;
         // The sampler is greedy and the cache f16: both shape answers, so both are named.
-        let fingerprint = format!("gguf:{}:greedy:f16", digest.to_hex());
+        let mut fingerprint = format!("gguf:{}:greedy:f16", digest.to_hex());
+        if let Some(lora) = &options.lora {
+            fingerprint = format!("{fingerprint}:lora:{}", hash_file(lora)?.to_hex());
+        }
         let load = Load {
             path: path.to_owned(),
+            lora: options.lora.clone(),
             slots: options.slots,
             context_tokens: options.context_tokens,
             threads: options.threads,

@@ -32,7 +32,7 @@ impl LlamaProcess {
         self.next_streamed += 1;
         let (mut sent, mut attempts) = (0, 0);
         loop {
-            match self.try_stream(&prompt, (&mut sent, told))? {
+            match self.try_stream(&prompt, &mut sent, told)? {
                 Tried::Ended(Err(failure))
                     if failure.kind == FailureKind::TooLong && self.load.context_tokens < MOST_CONTEXT =>
                 {
@@ -55,7 +55,8 @@ impl LlamaProcess {
     fn try_stream(
         &mut self,
         prompt: &Prompt,
-        (sent, told): (&mut usize, &mut dyn FnMut(&str) -> ControlFlow<()>),
+        sent: &mut usize,
+        told: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Tried, GeneratorError> {
         let silence = self.options.silence;
         let id = prompt.id;

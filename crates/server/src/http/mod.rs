@@ -181,13 +181,11 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 /// The page of measurements, which styles itself and asks nobody for anything.
 async fn report(State(shared): State<Shared>) -> Response {
-    match tokio::fs::read(&shared.service.report).await {
-        Ok(page) => assets::report(page),
-        Err(_) => {
-            let told = "no report was made yet: `frontload ablate … --html FILE` writes one".to_owned();
-            failed(&convert::error(Code::NotFound, "NO_REPORT", told))
-        }
+    if let Ok(page) = tokio::fs::read(&shared.service.report).await {
+        return assets::report(page);
     }
+    let told = "no report was made yet: `frontload ablate … --html` writes one".to_owned();
+    failed(&convert::error(Code::NotFound, "NO_REPORT", told))
 }
 
 /// What is not there, said in the caller's own protocol.
