@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt, ask_once};
+use frontload_core::{AnswerForm, Completion, Failure, FailureKind, Generator, GeneratorError, Prompt};
 use tokio::task::JoinSet;
 
 pub(crate) use request::{body, completion};
@@ -23,7 +23,7 @@ pub(crate) use request::{body, completion};
 use crate::reference::ModelError;
 use pace::Pace;
 use request::{Trouble, malformed, trouble};
-use stream::Streamed;
+use stream::{LISTEN_EVERY, Streamed};
 
 /// A prompt is tried this many times in all.
 const ATTEMPTS: u32 = 5;
@@ -274,7 +274,9 @@ impl Generator for Endpoint {
             Streamed::Broke { told, reason } if told > 0 => Err(self.wrong(reason)),
             // Nothing was told yet: asked whole, it is tried as often as any other prompt.
             Streamed::Broke { .. } => {
-                let ended = ask_once(self, prompt)?;
+                let Some(ended) = self.whole(&runtime, &client, prompt, told)? else {
+                    return Ok(Err(Failure::stopped()));
+                };
                 match &ended {
                     Ok(completion) if told(&completion.text).is_break() => Ok(Err(Failure::stopped())),
                     _ => Ok(ended),
@@ -287,6 +289,48 @@ impl Generator for Endpoint {
 impl Endpoint {
     fn wrong(&self, reason: String) -> GeneratorError {
         GeneratorError(format!("endpoint {}: {reason}", self.asker.url))
+    }
+
+    /// Asks for a whole answer, as often as that takes; `None` when it was stopped meanwhile.
+    fn whole(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        client: &reqwest::Client,
+        prompt: Prompt,
+        told: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Option<Result<Completion, Failure>>, GeneratorError> {
+        let mut ended = None;
+        let mut done = |_: u64, result: Result<Completion, Failure>| {
+            ended = Some(result);
+            ControlFlow::Break(())
+        };
+        let (pace, deadline) = (Pace::new(1), self.options.deadline);
+        let mut prompts = std::iter::once(prompt);
+        let mut run = Run {
+            prompts: &mut prompts,
+            done: &mut done,
+            pace,
+            again: VecDeque::new(),
+            fatal: None,
+            answered: false,
+            deadline,
+        };
+        let stopped = runtime.block_on(async {
+            let mut listen = tokio::time::interval(LISTEN_EVERY);
+            let mut going = std::pin::pin!(run.go(&self.asker, client));
+            loop {
+                tokio::select! {
+                    gone = &mut going => break gone.map(|()| false),
+                    _ = listen.tick() => if told("").is_break() {
+                        break Ok(true);
+                    },
+                }
+            }
+        });
+        if stopped.map_err(|reason| self.wrong(reason))? {
+            return Ok(None);
+        }
+        Ok(Some(ended.ok_or_else(|| self.wrong("no answer came".to_owned()))?))
     }
 
     fn open(&self) -> Result<(tokio::runtime::Runtime, reqwest::Client), GeneratorError> {

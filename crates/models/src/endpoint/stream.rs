@@ -10,7 +10,10 @@ use super::{
 };
 
 /// How often an answer that does not come can be stopped.
-const LISTEN_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LISTEN_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest line of a stream.
+const LONGEST_EVENT: usize = 1 << 20;
 
 /// How a streamed request went.
 pub(super) enum Streamed {
@@ -42,6 +45,7 @@ impl Asker {
             answer_tokens: 0,
         };
         let mut line = Vec::new();
+        let mut finished = false;
         let mut listen = tokio::time::interval(LISTEN_EVERY);
         let mut sending = std::pin::pin!(request.send());
         let response = loop {
@@ -71,21 +75,33 @@ impl Asker {
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) if so_far.text.is_empty() => return broke(&so_far, "the stream was empty".to_owned()),
-                Ok(None) => return Streamed::Ended(Ok(so_far)),
+                Ok(None) => {
+                    // Cut off by whoever is between: its last sentence may be half of one.
+                    if !finished {
+                        so_far.finish = Finish::Length;
+                    }
+                    return Streamed::Ended(Ok(so_far));
+                }
                 Err(error) => return broke(&so_far, innermost(&error)),
             };
             for byte in chunk {
                 if byte != b'\n' {
+                    if line.len() >= LONGEST_EVENT {
+                        return broke(&so_far, "an event without an end".to_owned());
+                    }
                     line.push(byte);
                     continue;
                 }
-                let event = delta(String::from_utf8_lossy(&line).trim_end());
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                finished |= text.ends_with("[DONE]");
+                let event = delta(&text);
                 line.clear();
                 match event {
                     None => {}
                     Some(Err(reason)) => return broke(&so_far, reason),
                     Some(Ok(delta)) => {
                         so_far.text.push_str(&delta.text);
+                        finished |= delta.finish.is_some();
                         so_far.finish = delta.finish.unwrap_or(so_far.finish);
                         if let Some((prompt_tokens, answer_tokens)) = delta.tokens {
                             (so_far.prompt_tokens, so_far.prefill_tokens) = (prompt_tokens, prompt_tokens);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use frontload_core::{Constraint, Digest, Failure, FailureKind, Prompt};
+use frontload_core::{Constraint, Digest, Failure, FailureKind, Finish, Prompt};
 use llama_cpp_2::{context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
 
 use super::{
@@ -118,6 +118,8 @@ impl<'a> Engine<'a> {
             let Some(slot) = self.slots.get_mut(at).and_then(Option::as_mut) else { continue };
             let logits = self.context.get_logits_ith(row);
             let result = match slot.advance(logits, self.loaded) {
+                // What a grammar forces was not counted when the prompt was taken in.
+                Ok(Step::Goes) if !slot.fits(self.loaded.load.context_tokens) => Ok(slot.completion(Finish::Length)),
                 Ok(Step::Goes) => continue,
                 Ok(Step::Rewinds(position)) => {
                     self.rewind(at, position)?;
@@ -154,6 +156,11 @@ impl<'a> Engine<'a> {
             let Some(next) = self.waiting.pop_front() else { break };
             self.share(&next.tokens)?;
             match self.start(at, next) {
+                Ok(slot) if !slot.fits(self.loaded.load.context_tokens) => {
+                    let reason = "the prompt and what its grammar forces do not fit".to_owned();
+                    answered.push((slot.id, Err(Failure { kind: FailureKind::TooLong, reason })));
+                    prefix::clear(&mut self.context, sequence(at))?;
+                }
                 Ok(slot) => {
                     if let Some(place) = self.slots.get_mut(at) {
                         *place = Some(slot);

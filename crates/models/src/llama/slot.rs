@@ -56,6 +56,11 @@ impl Slot {
         }
     }
 
+    /// Whether what is decided so far has room.
+    pub fn fits(&self, context_tokens: u32) -> bool {
+        self.position as usize + self.pending.len() <= context_tokens as usize
+    }
+
     /// What was written since the last call, up to the last whole character, and where in the answer it begins.
     pub fn untold(&mut self) -> Option<(usize, String)> {
         let from = self.told?;

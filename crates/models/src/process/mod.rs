@@ -132,6 +132,10 @@ impl LlamaProcess {
     }
 
     fn worker(&mut self) -> Result<&mut Worker, GeneratorError> {
+        // It may have died since it was last asked.
+        if self.worker.as_mut().is_some_and(|worker| !matches!(worker.child.try_wait(), Ok(None))) {
+            self.worker = None;
+        }
         let worker = match self.worker.take() {
             Some(worker) => worker,
             None => match start(&self.options, &self.load) {
