@@ -25,7 +25,9 @@ impl Served {
 
     /// Starts it with other arguments.
     pub fn started(bench: &Bench, arguments: &[&str], scheme: &str) -> Self {
-        let mut child = bench.command(arguments).spawn().expect("starts");
+        // Nobody reads its stderr while it runs: a line a request would fill the pipe.
+        let level = if arguments.contains(&"--log-format") { "info" } else { "warn" };
+        let mut child = bench.command(arguments).env("FRONTLOAD_LOG", level).spawn().expect("starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let told: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));

@@ -7,6 +7,7 @@ use frontload_server::v1::{
     Refusal, ReloadRequest, SearchBatchRequest, SearchRequest, Verdict, answer_response::Event,
     frontload_service_client::FrontloadServiceClient,
 };
+use serde_json::json;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
@@ -17,6 +18,7 @@ use tonic_types::StatusExt;
 
 use crate::{
     bench::{Bench, Ended, PASSAGES},
+    http::{Reply, serve},
     served::{Served, handled},
 };
 
@@ -145,9 +147,40 @@ async fn what_nobody_waits_for_is_stopped() {
         client.answer(question("What was carried upstairs?", AnswerMode::Write)).await.expect("begun").into_inner();
     dropped.message().await.expect("the passages");
     drop(dropped);
+    let metrics = format!("{}/metrics", served.address);
+    let left = "frontload_request_seconds_count{code=\"CANCELLED\",method=\"Answer\"}";
+    loop {
+        let told = reqwest::get(&metrics).await.expect("answered").text().await.expect("text");
+        if told.lines().any(|line| line.starts_with(left)) {
+            break;
+        }
+        let whole = "frontload_request_seconds_count{code=\"OK\",method=\"Answer\"}";
+        assert!(!told.lines().any(|line| line.starts_with(whole)), "it was written to its end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let (_, _, answer) =
         ask(&mut client, question("When was the new bell hung?", AnswerMode::Quote)).await.expect("answered");
     assert!(!answer.sentences.is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_answers_piece_by_piece() {
+    let bench = handled();
+    let endpoint = serve(|_, body| {
+        assert_eq!(body["stream"], true);
+        let piece = |text: &str| format!("data: {}\n\n", json!({"choices": [{"delta": {"content": text}}]}));
+        let usage = json!({"prompt_tokens": 9, "completion_tokens": 4});
+        let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": usage});
+        let said = piece("The new bell was hung ") + &piece("in March 1904. [1]");
+        Reply::ok(said + &format!("data: {end}\n\ndata: [DONE]\n\n"))
+    });
+    let model = format!("http://{endpoint}/v1#small");
+    let arguments = ["--json", "--model", &model, "serve", "--listen", "127.0.0.1:0"];
+    let served = Served::started(&bench, &arguments, "http");
+    let asked = question("When was the new bell hung?", AnswerMode::Unspecified);
+    let (_, pieces, answer) = ask(&mut served.client().await, asked).await.expect("answered");
+    assert_eq!((pieces.len(), answer.mode(), answer.answer_tokens), (2, AnswerMode::Write, 4));
+    assert!(answer.sentences[0].supported && answer.sentences[0].citations == [1], "{answer:?}");
 }
 
 #[tokio::test]

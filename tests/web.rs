@@ -83,7 +83,9 @@ async fn errors_name_their_field() {
         (StatusCode::NOT_FOUND, &"NOT_FOUND".into())
     );
     let flood = post(&served, "/v1/search", &json!({"query": "a".repeat(300 << 10)})).await;
-    assert_eq!(flood.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(flood.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let unasked = get(&served, "/v1/search?k=3").await;
+    assert_eq!(value(unasked).await["error"]["violations"][0]["field"], "address");
     // A page elsewhere that has its name point here is not answered.
     let foreign = Client::new().get(format!("{}/v1/stats", served.address)).header(header::HOST, "evil.example");
     assert_eq!(foreign.send().await.expect("answered").status(), StatusCode::FORBIDDEN);

@@ -26,7 +26,7 @@ pub struct SearchArgs {
     #[arg(long)]
     pub group: bool,
     /// Show what each lane gave
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     pub explain: bool,
     /// Plain lanes and all lanes side by side
     #[arg(long, conflicts_with_all = ["lanes", "server"])]

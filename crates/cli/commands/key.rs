@@ -1,6 +1,11 @@
 //! `frontload key`: a key is shown once and kept as a hash.
 
-use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, process::ExitCode};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use frontload_server::{Keys, new_key};
@@ -10,7 +15,12 @@ use crate::{args::KeyArgs, config::Config, print};
 
 pub fn run(config: &Config, args: &KeyArgs) -> anyhow::Result<ExitCode> {
     let path = &args.keys;
-    if path.exists() && Keys::read(path)?.names().any(|name| name == args.name) {
+    let kept = if path.exists() {
+        fs::read_to_string(path).with_context(|| path.display().to_string())?
+    } else {
+        String::new()
+    };
+    if !kept.trim().is_empty() && Keys::read(path)?.names().any(|name| name == args.name) {
         bail!(
             "{}: there is a key {:?} already; take its lines out first, or give another name",
             path.display(),
@@ -18,6 +28,8 @@ pub fn run(config: &Config, args: &KeyArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let (key, lines) = new_key(&args.name, args.role)?;
+    // Appended to a last line without an end, it would be a part of that.
+    let lines = if kept.is_empty() || kept.ends_with('\n') { lines } else { format!("\n{lines}") };
     // Hashes are no keys, but nobody else needs to see who has one.
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(lines.as_bytes())).with_context(|| path.display().to_string())?;

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use frontload_core::Filter;
 use frontload_engine::{Hit, LaneSelection, SearchRequest, SearchResponse, search};
 use frontload_server::v1::{self, frontload_service_client::FrontloadServiceClient};
@@ -126,7 +126,7 @@ pub fn hit_json(hit: &Hit) -> serde_json::Value {
 
 fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let request = service_request(args);
+    let request = service_request(args)?;
     let found = runtime.block_on(async {
         let mut client = FrontloadServiceClient::new(connect(url, args.ca.as_deref()).await?);
         let mut request = tonic::Request::new(request);
@@ -136,6 +136,7 @@ fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<
         }
         anyhow::Ok(client.search(request).await?.into_inner())
     })?;
+    found.degraded.iter().for_each(|missing| eprintln!("warning: without {}", print::clean(missing)));
     for hit in &found.hits {
         let handle = hit.evidence.iter().find_map(|given| Some((&given.lane, given.handle.as_ref()?)));
         if config.json {
@@ -177,7 +178,7 @@ async fn connect(url: &str, authority: Option<&Path>) -> anyhow::Result<Channel>
     Ok(endpoint.tls_config(tls)?.connect().await?)
 }
 
-fn service_request(args: &SearchArgs) -> v1::SearchRequest {
+fn service_request(args: &SearchArgs) -> anyhow::Result<v1::SearchRequest> {
     let (lane_set, lanes) = match args.lanes.lanes.as_str() {
         "all" => (v1::LaneSet::All, vec![]),
         "plain" => (v1::LaneSet::Plain, vec![]),
@@ -186,10 +187,13 @@ fn service_request(args: &SearchArgs) -> v1::SearchRequest {
     let fusion = match args.lanes.fusion {
         None => v1::FusionMethod::Unspecified,
         Some(FusionName::Rrf) => v1::FusionMethod::Rrf,
-        Some(FusionName::Convex | FusionName::Minmax | FusionName::Ceiling) => v1::FusionMethod::Convex,
+        Some(FusionName::Convex) => v1::FusionMethod::Convex,
+        Some(FusionName::Minmax | FusionName::Ceiling) => {
+            bail!("--server: a service knows --fusion rrf and convex alone")
+        }
     };
     let during = args.during.map_or_else(String::new, |days| days.to_string());
     let (query, k, group) = (args.query.clone(), args.k, args.group);
     let filter = args.filter.as_ref().map(|filter| filter.text.clone()).unwrap_or_default();
-    v1::SearchRequest { query, k, lane_set: lane_set.into(), lanes, fusion: fusion.into(), during, filter, group }
+    Ok(v1::SearchRequest { query, k, lane_set: lane_set.into(), lanes, fusion: fusion.into(), during, filter, group })
 }

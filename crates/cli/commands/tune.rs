@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use frontload_core::{Basis, Tuning};
+use frontload_core::{Basis, Lane, Tuning};
 use frontload_engine::{Rebuilding, rebuild, untuned_weights};
 use frontload_eval::{Step, Tuned, p_value, tune};
 use serde_json::json;
@@ -63,6 +63,9 @@ fn describe(config: &Config, tuning: &Tuning, steps: &[Step]) {
     print::line(&match basis {
         Some(Basis::Chosen) | None => format!("chosen on all: {tuned:.3}, fusion {fusion}"),
         Some(Basis::Default) => format!("choosing gained nothing that lasts: the default weights stay, {tuned:.3}"),
+        Some(Basis::Plain) if tuning.weights.keys().all(Lane::is_plain) => {
+            "there are no handles to weigh, and the text stays as it was".to_owned()
+        }
         Some(Basis::Plain) => "no kind of handle helps on these topics: their lanes are switched off".to_owned(),
     });
     if !off.is_empty() {

@@ -174,7 +174,9 @@ fn allowed(keys: &Keys, request: &Request) -> Result<(), Status> {
         return Ok(());
     }
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().trim();
+    let given =
+        given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let given = given.map_or("", |(_, key)| key.trim());
     let Some((name, role)) = keys.owner(given) else {
         let told = "a key is needed: authorization: Bearer KEY";
         return Err(convert::error(Code::Unauthenticated, "NO_KEY", told));
@@ -193,6 +195,13 @@ fn is_local(request: &Request) -> bool {
     let Some(authority) = named.or(request.uri().authority().map(axum::http::uri::Authority::as_str)) else {
         return true;
     };
+    // It may also send what it may not read.
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        let own = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        if own.is_none_or(|(_, at)| at != authority) {
+            return false;
+        }
+    }
     let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
     let host = host.map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -255,6 +264,20 @@ mod tests {
         check("[::1]:7080", true);
         check("frontload.example:7080", false);
         check("127.0.0.1.example", false);
+    }
+
+    #[test]
+    fn without_keys_other_pages_are_not_answered() {
+        let check = |origin: &str, expected: bool| {
+            let request =
+                Request::builder().uri("/v1/search").header("host", "127.0.0.1:7080").header("origin", origin);
+            let request = request.body(Body::empty()).expect("a request");
+            assert_eq!(allowed(&Keys::default(), &request).is_ok(), expected, "{origin}");
+        };
+        check("http://127.0.0.1:7080", true);
+        check("http://127.0.0.1:8000", false);
+        check("https://evil.example", false);
+        check("null", false);
     }
 
     #[test]

@@ -9,13 +9,20 @@ use std::{
 use frontload_engine::{
     Answer, Answering, EngineError, Manner, Material, SearchRequest, answer, gather, search_embedded,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tonic::Status;
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{self, error::TrySendError},
+};
+use tonic::{Code, Status};
 
 use crate::{Service, convert, v1};
 
-/// Events that wait for a reader before writing waits too.
+/// Events that wait for a reader before writing waits too …
 const EVENTS: usize = 64;
+/// … and how long it waits: whoever takes nothing for so long is given up, for others wait for the model.
+const STALLED: Duration = Duration::from_secs(30);
+/// How often a full stream is looked at again.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What comes of a question.
 pub(crate) type Answers = mpsc::Receiver<Result<v1::AnswerResponse, Status>>;
@@ -27,7 +34,7 @@ struct Asked {
     manner: Manner,
     /// Why a model that was asked for is not used.
     without: Option<String>,
-    permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
     events: mpsc::Sender<Result<v1::AnswerResponse, Status>>,
     deadline: Option<Instant>,
     started: Instant,
@@ -49,13 +56,23 @@ impl Service {
             }
             (_, manner) => (manner, None),
         };
-        let needed = self.model.as_ref().filter(|_| manner != Manner::Extract);
-        let permit = needed.map(|model| model.reserve()).transpose()?;
+        let permit = match &self.model {
+            Some(model) if manner != Manner::Extract => model.reserve()?,
+            _ => self.extract()?,
+        };
         let (events, answers) = mpsc::channel(EVENTS);
         let service = Arc::clone(self);
-        let asked = Asked { service, wanted, manner, without, permit, events, deadline, started: Instant::now() };
+        let asked =
+            Asked { service, wanted, manner, without, _permit: permit, events, deadline, started: Instant::now() };
         let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || span.in_scope(|| asked.answer()));
+        let broken = asked.events.clone();
+        let work = tokio::task::spawn_blocking(move || span.in_scope(|| asked.answer()));
+        tokio::spawn(async move {
+            // A stream that just ends would look like an answer.
+            if work.await.is_err() {
+                let _ = broken.send(Err(convert::error(Code::Internal, "INTERNAL", "the answer broke off"))).await;
+            }
+        });
         Ok(answers)
     }
 }
@@ -64,16 +81,41 @@ impl Asked {
     fn answer(self) {
         let ended = match self.work() {
             Ok(Some(ended)) => Ok(event(v1::answer_response::Event::Ended(ended))),
-            Ok(None) if self.is_late() => Err(Status::deadline_exceeded("the answer was not ready in time")),
-            Ok(None) => return,
+            Ok(None) if self.is_late() => {
+                Err(convert::error(Code::DeadlineExceeded, "TOO_LATE", "the answer was not ready in time"))
+            }
+            Ok(None) => Err(convert::error(Code::Cancelled, "NOT_WANTED", "nobody took the answer")),
             Err(error) => Err(convert::status(&error)),
         };
+        let code = convert::code_name(ended.as_ref().err().map_or(Code::Ok, Status::code));
+        let took = self.started.elapsed();
+        self.service.metrics.request("Answer", code, took);
+        tracing::info!(code, ms = milliseconds(took), "answered");
         // Nobody may be there any more.
-        let _ = self.events.blocking_send(ended);
+        let _ = self.tell(ended);
+    }
+
+    /// Hands an event over. Not by waiting for room: this may run inside a runtime of the model's own.
+    fn tell(&self, mut told: Result<v1::AnswerResponse, Status>) -> ControlFlow<()> {
+        let since = Instant::now();
+        loop {
+            told = match self.events.try_send(told) {
+                Ok(()) => return ControlFlow::Continue(()),
+                Err(TrySendError::Closed(_)) => return ControlFlow::Break(()),
+                Err(TrySendError::Full(_)) if self.is_late() || since.elapsed() >= STALLED => {
+                    return ControlFlow::Break(());
+                }
+                Err(TrySendError::Full(back)) => back,
+            };
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// `None` when it was stopped.
     fn work(&self) -> Result<Option<v1::AnswerEnded>, EngineError> {
+        if self.is_unwanted() {
+            return Ok(None);
+        }
         let service = &self.service;
         let material = self.material()?;
         let begun = v1::AnswerBegun {
@@ -81,7 +123,7 @@ impl Asked {
             generation: material.generation,
             search_ms: milliseconds(self.started.elapsed()),
         };
-        if self.events.blocking_send(Ok(event(v1::answer_response::Event::Begun(begun)))).is_err() {
+        if self.tell(Ok(event(v1::answer_response::Event::Begun(begun)))).is_break() {
             return Ok(None);
         }
         let how = Answering { manner: self.manner, ..service.answering.clone() };
@@ -94,14 +136,10 @@ impl Asked {
                 return ControlFlow::Continue(());
             }
             first_text.get_or_insert_with(|| self.started.elapsed());
-            let piece = v1::answer_response::Event::Text(text.to_owned());
-            match self.events.blocking_send(Ok(event(piece))) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
+            self.tell(Ok(event(v1::answer_response::Event::Text(text.to_owned()))))
         };
         let question = &self.wanted.query;
-        let model = service.model.as_ref().filter(|_| self.permit.is_some());
+        let model = service.model.as_ref().filter(|_| self.manner != Manner::Extract);
         let writing = Instant::now();
         let _span = tracing::info_span!("write").entered();
         let answered = match model {

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use crate::{
     Service,
-    observe::observed,
+    observe::{begun, observed},
     v1::{self, frontload_service_server::FrontloadService},
 };
 
@@ -35,8 +35,7 @@ impl FrontloadService for Grpc {
 
     async fn answer(&self, request: Request<v1::AnswerRequest>) -> Result<Response<Self::AnswerStream>, Status> {
         let deadline = deadline(request.metadata());
-        let begun = async { self.0.answer(request.into_inner(), deadline) };
-        let answers = observed(&self.0, "Answer", begun).await?;
+        let answers = begun(&self.0, "Answer", self.0.answer(request.into_inner(), deadline))?;
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 

@@ -13,7 +13,7 @@ use std::{
 use frontload_core::{Chunk, Embedder};
 use frontload_engine::{Answering, EngineError, SearchRequest, handles, search_embedded, show};
 use frontload_index::Reader;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
 /// Searches that wait for a processor at once; one more is refused.
 const WAITING: usize = 512;
 
+/// Questions answered without a model at once; one more is refused.
+const EXTRACTING: usize = 64;
+
 /// Everything that answers.
 pub struct Service {
     pub(crate) live: Arc<Live>,
@@ -38,7 +41,9 @@ pub struct Service {
     pub(crate) report: PathBuf,
     feedback: Feedback,
     /// As many searches as there are processors to work on them.
-    working: Semaphore,
+    working: Arc<Semaphore>,
+    /// Questions that are answered without a model.
+    extracting: Arc<Semaphore>,
     waiting: AtomicUsize,
     started: Instant,
 }
@@ -75,7 +80,8 @@ impl Service {
             metrics: Metrics::new()?,
             report,
             feedback: Feedback::new(feedback),
-            working: Semaphore::new(processors * 2),
+            working: Arc::new(Semaphore::new(processors * 2)),
+            extracting: Arc::new(Semaphore::new(EXTRACTING)),
             waiting: AtomicUsize::new(0),
             started: Instant::now(),
         })
@@ -84,6 +90,13 @@ impl Service {
     /// The generation that is served.
     pub fn generation(&self) -> u64 {
         self.live.reader().manifest().generation
+    }
+
+    /// A place among the questions that are answered without a model.
+    pub(crate) fn extract(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let full =
+            |_| convert::busy(&format!("{EXTRACTING} questions are being answered already"), Duration::from_secs(1));
+        Arc::clone(&self.extracting).try_acquire_owned().map_err(full)
     }
 
     pub(crate) async fn search(self: &Arc<Self>, request: v1::SearchRequest) -> Result<v1::SearchResponse, Status> {
@@ -205,11 +218,17 @@ impl Service {
         }
         // Dropped too when the caller goes away while it waits.
         let place = Place(Arc::clone(self));
-        let _permit = self.working.acquire().await.map_err(|error| Status::internal(error.to_string()))?;
+        let permit = Arc::clone(&self.working).acquire_owned().await;
+        let permit = permit.map_err(|error| Status::internal(error.to_string()))?;
         drop(place);
         let service = Arc::clone(self);
         let span = tracing::Span::current();
-        let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&service))).await;
+        let done = tokio::task::spawn_blocking(move || {
+            // Given back by the work, not by who waits for it: the caller may go away before.
+            let _permit = permit;
+            span.in_scope(|| work(&service))
+        })
+        .await;
         done.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| convert::status(&error))
     }
 }

@@ -95,6 +95,7 @@ pub async fn serve(
         .into_axum_router()
         .merge(http::routes(state))
         .fallback(http::nowhere)
+        .method_not_allowed_fallback(http::nowhere)
         .layer(axum::middleware::from_fn_with_state(Arc::new(keys), access::check));
 
     let mut background = vec![tokio::spawn(Arc::clone(&service.live).follow())];
@@ -104,6 +105,7 @@ pub async fn serve(
         shutdown.await;
         tracing::info!("draining");
         health.set_not_serving::<FrontloadServiceServer<Grpc>>().await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         draining_http.drain();
         let _ = ended.send(());
     };
@@ -140,7 +142,11 @@ fn encrypted(
     let (ready, connections) = mpsc::channel(PENDING);
     tokio::spawn(async move {
         while let Some(arrived) = incoming.next().await {
-            let Ok(stream) = arrived else { continue };
+            let Ok(stream) = arrived else {
+                // Out of descriptors, most likely: at once it would fail again.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
             if ready.is_closed() {
                 return;
             }

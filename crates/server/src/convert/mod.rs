@@ -18,6 +18,7 @@ const QUERY_BYTES: usize = 4096;
 const MOST_HITS: u32 = 100;
 const MOST_PASSAGES: u32 = 10;
 const MOST_SEARCHES: usize = 100;
+const MOST_LANES: usize = 64;
 
 pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
     let lane_set = request.lane_set();
@@ -30,8 +31,7 @@ pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest
             v1::LaneSet::Plain => LaneSelection::Plain,
         }
     } else {
-        let parsed: Result<Vec<WeighedLane>, _> = lanes.iter().map(|lane| lane.parse()).collect();
-        LaneSelection::Listed(parsed.map_err(|error| invalid("lanes", error))?)
+        LaneSelection::Listed(listed_lanes(&lanes)?)
     };
     let fusion = match fusion {
         v1::FusionMethod::Unspecified => None,
@@ -42,6 +42,20 @@ pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest
     let during = days.transpose().map_err(|error| invalid("during", error))?;
     let filter = both(parsed_filter(&filter)?, during.map(Filter::During));
     Ok(SearchRequest { query, k: count("k", k, 10, MOST_HITS)?, lanes, fusion, filter, group })
+}
+
+fn listed_lanes(lanes: &[String]) -> Result<Vec<WeighedLane>, Status> {
+    if lanes.len() > MOST_LANES {
+        return Err(invalid("lanes", format!("holds {}, at most {MOST_LANES} are taken", lanes.len())));
+    }
+    let parsed: Result<Vec<WeighedLane>, _> = lanes.iter().map(|lane| lane.parse()).collect();
+    let parsed = parsed.map_err(|error| invalid("lanes", error))?;
+    // Twice would count twice.
+    let named = |at: usize, one: &WeighedLane| parsed.iter().take(at).any(|before| before.lane == one.lane);
+    match parsed.iter().enumerate().find(|(at, one)| named(*at, one)) {
+        Some((_, twice)) => Err(invalid("lanes", format!("names {} twice", twice.lane))),
+        None => Ok(parsed),
+    }
 }
 
 fn parsed_filter(filter: &str) -> Result<Option<Filter>, Status> {
@@ -225,6 +239,8 @@ mod tests {
         check(&|request| request.query = "a".repeat(4097), "query");
         check(&|request| request.k = 101, "k");
         check(&|request| request.lanes = vec!["time".into()], "lanes");
+        check(&|request| request.lanes = vec!["body.bm25".into(), "body.bm25=2".into()], "lanes");
+        check(&|request| request.lanes = (0..65).map(|at| format!("k{at}.bm25")).collect(), "lanes");
         check(&|request| request.filter = "colour = red".into(), "filter");
     }
 

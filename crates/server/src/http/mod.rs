@@ -16,7 +16,10 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, Query, State, rejection::JsonRejection},
+    extract::{
+        DefaultBodyLimit, Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response, Sse, sse::Event},
     routing::{get, post},
@@ -27,7 +30,17 @@ use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{Service, access::is_grpc, convert, observe::observed, transport::REQUEST_BYTES, v1};
+use crate::{
+    Service,
+    access::is_grpc,
+    convert,
+    observe::{begun, observed},
+    transport::REQUEST_BYTES,
+    v1,
+};
+
+/// The reason of a request that is too large.
+const TOO_LARGE: &str = "TOO_LARGE";
 
 /// What every route needs.
 #[derive(Clone)]
@@ -69,6 +82,12 @@ pub(crate) fn routes(shared: Shared) -> Router {
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
+type Options<T> = Result<Query<T>, QueryRejection>;
+
+/// What an address asks for, or what is wrong with it.
+fn options<T>(asked: Options<T>) -> Result<T, Status> {
+    asked.map(|Query(asked)| asked).map_err(|rejection| convert::invalid("address", rejection.body_text()))
+}
 
 async fn search(State(shared): State<Shared>, body: Body<v1::SearchRequest>) -> Response {
     answered(&shared, "Search", async { shared.service.search(read(body)?).await }).await
@@ -91,12 +110,14 @@ struct Asked {
     plain: bool,
 }
 
-async fn search_by_address(State(shared): State<Shared>, asked: Query<Asked>) -> Response {
-    let Query(Asked { q, k, filter, during, group, plain }) = asked;
-    let lane_set = if plain { v1::LaneSet::Plain } else { v1::LaneSet::All };
-    let request =
-        v1::SearchRequest { query: q, k, filter, during, group, lane_set: lane_set.into(), ..Default::default() };
-    answered(&shared, "Search", shared.service.search(request)).await
+async fn search_by_address(State(shared): State<Shared>, asked: Options<Asked>) -> Response {
+    let work = async {
+        let Asked { q, k, filter, during, group, plain } = options(asked)?;
+        let lane_set = if plain { v1::LaneSet::Plain } else { v1::LaneSet::All }.into();
+        let request = v1::SearchRequest { query: q, k, filter, during, group, lane_set, ..Default::default() };
+        shared.service.search(request).await
+    };
+    answered(&shared, "Search", work).await
 }
 
 async fn search_batch(State(shared): State<Shared>, body: Body<v1::SearchBatchRequest>) -> Response {
@@ -105,8 +126,8 @@ async fn search_batch(State(shared): State<Shared>, body: Body<v1::SearchBatchRe
 
 /// As server-sent events for who accepts them, else the whole at the end.
 async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Body<v1::AnswerRequest>) -> Response {
-    let begun = observed(&shared.service, "Answer", async { shared.service.answer(read(body)?, None) }).await;
-    let answers = match begun {
+    let asked = read(body).and_then(|asked| shared.service.answer(asked, None));
+    let answers = match begun(&shared.service, "Answer", asked) {
         Ok(answers) => answers,
         Err(status) => return failed(&status),
     };
@@ -128,9 +149,12 @@ struct ChunkOptions {
     with_prompts: bool,
 }
 
-async fn chunk(State(shared): State<Shared>, Path(id): Path<String>, options: Query<ChunkOptions>) -> Response {
-    let request = v1::GetChunkRequest { chunk_id: id, with_prompts: options.with_prompts };
-    answered(&shared, "GetChunk", shared.service.chunk(request)).await
+async fn chunk(State(shared): State<Shared>, Path(id): Path<String>, asked: Options<ChunkOptions>) -> Response {
+    let work = async {
+        let ChunkOptions { with_prompts } = options(asked)?;
+        shared.service.chunk(v1::GetChunkRequest { chunk_id: id, with_prompts }).await
+    };
+    answered(&shared, "GetChunk", work).await
 }
 
 #[derive(Deserialize)]
@@ -143,10 +167,12 @@ struct HandleOptions {
     page_token: String,
 }
 
-async fn handles(State(shared): State<Shared>, options: Query<HandleOptions>) -> Response {
-    let Query(HandleOptions { kind, contains, page_size, page_token }) = options;
-    let request = v1::ListHandlesRequest { kind, contains, page_size, page_token };
-    answered(&shared, "ListHandles", shared.service.handles(request)).await
+async fn handles(State(shared): State<Shared>, asked: Options<HandleOptions>) -> Response {
+    let work = async {
+        let HandleOptions { kind, contains, page_size, page_token } = options(asked)?;
+        shared.service.handles(v1::ListHandlesRequest { kind, contains, page_size, page_token }).await
+    };
+    answered(&shared, "ListHandles", work).await
 }
 
 async fn stats(State(shared): State<Shared>) -> Response {
@@ -204,7 +230,7 @@ fn read<T: DeserializeOwned>(body: Body<T>) -> Result<T, Status> {
     body.map(|Json(body)| body).map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let told = format!("the request is larger than {REQUEST_BYTES} bytes");
-            convert::error(Code::ResourceExhausted, "TOO_LARGE", told)
+            convert::error(Code::ResourceExhausted, TOO_LARGE, told)
         }
         _ => convert::invalid("body", rejection.body_text()),
     })
@@ -235,6 +261,9 @@ pub(crate) fn failed(status: &Status) -> Response {
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    // Trying again does not make it smaller.
+    let code = if reason.as_deref() == Some(TOO_LARGE) { StatusCode::PAYLOAD_TOO_LARGE } else { code };
     let mut response = (code, Json(described(status))).into_response();
     if code == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
