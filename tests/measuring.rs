@@ -45,7 +45,11 @@ fn ablation_tells_what_helps_from_what_does_not() {
     assert!(gist["cost"]["index_bytes"].as_u64() > Some(0), "{gist}");
     assert!(gist["cost"]["calls"].is_null(), "nobody asked a model: {gist}");
     assert!(named(&told["lanes"], "lane", "body.dense")["add_one"]["p_corrected"].is_number());
-    let again = bench.json(&[&["ablate"][..], &topics, &page[..2]].concat());
+    // Without a name the page is put where the service shows it.
+    let again = bench.json(&[&["ablate"][..], &topics, &page[..3]].concat());
+    let pages = ["report.html", ".frontload/report.html"]
+        .map(|name| std::fs::read_to_string(bench.path(name)).expect("a page"));
+    assert!(pages.iter().all(|page| page.contains("</html>")));
     assert_eq!(without_times(again), without_times(told.clone()), "another time, another result");
 
     // The kinds are switched, not built: what the whole finds is what a search finds.

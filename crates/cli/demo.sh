@@ -7,6 +7,8 @@ cd "$(dirname "$0")/../.."
 frontload=${CARGO_TARGET_DIR:-target}/release/frontload
 corpus=corpora/ostrel topics=queries/ostrel
 small=.demo/small large=.demo/large
+# A line a request is for operators.
+export FRONTLOAD_LOG=warn
 say() { printf '\n== %s\n' "$*"; }
 
 rm -rf .demo

@@ -107,8 +107,9 @@ pub struct AblateArgs {
     #[arg(long, value_enum, help = "How rankings are joined [default: as the index says]")]
     pub fusion: Option<FusionName>,
     /// Also write a page with plots, tables and the worst queries; without a FILE where `frontload serve` shows it
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
-    pub html: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[allow(clippy::option_option)] // clap's way of telling an absent flag from one without a value
+    pub html: Option<Option<PathBuf>>,
     /// Break the measure down by this topic label, on the page and in JSON
     #[arg(long, value_name = "LABEL")]
     pub by: Option<String>,

@@ -1,6 +1,6 @@
 //! `frontload ablate`: what each kind of handle and each lane changes, what it costs, and whether to keep it.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, fs, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use frontload_core::{Embedder, Field, Lane};
@@ -36,8 +36,7 @@ pub fn run(config: &Config, args: &AblateArgs) -> anyhow::Result<ExitCode> {
     let described = ranked.described(args.by.as_deref());
     let how = (fusion, ablation.measure, args.seed);
     let details = details(&ranked.topics(), &described, &weights, how, &|chunk| ranked.document(chunk));
-    let shown = |path: &PathBuf| if path.as_os_str().is_empty() { config.index.report() } else { path.clone() };
-    let place = args.html.as_ref().map(shown);
+    let place = args.html.as_ref().map(|path| path.clone().unwrap_or_else(|| config.index.report()));
     if let Some(path) = &place {
         let page = page(&report(&reader, args, (&ablation, &costs), &details));
         fs::write(path, page).with_context(|| path.display().to_string())?;
