@@ -1,7 +1,8 @@
 //! A headless browser, spoken to by `WebDriver`: the few commands that the tests need.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -114,9 +115,17 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its children end when it is told to end, not when it is killed.
-        let pid = self.driver.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        // The browser outlives its driver unless its session is ended; this also runs while a test panics.
+        let ended = self.session.strip_prefix("http://").and_then(|session| session.split_once('/'));
+        if let Some((address, path)) = ended
+            && let Ok(mut stream) = TcpStream::connect(address)
+        {
+            let request = format!("DELETE /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+            // It answers when the browser is gone, and may keep the connection.
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read(&mut [0; 512]));
+        }
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
