@@ -46,6 +46,9 @@ mod served;
 // The service over gRPC.
 mod service;
 
+// Its answers.
+mod answering;
+
 // The service over HTTP, its keys and certificates.
 mod web;
 
