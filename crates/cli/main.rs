@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command, ExportCommand, HandlesCommand, ImportCommand, QueriesCommand, SchemaCommand};
+use crate::args::{
+    Cli, Command, ConfigCommand, ExportCommand, HandlesCommand, ImportCommand, QueriesCommand, SchemaCommand,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -67,6 +69,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => commands::inspect::run(&config, &args),
         Command::Diff(args) => commands::diff::run(&config, &args),
         Command::Verify => commands::verify::run(&config),
+        Command::Models(command) => commands::models::run(&config, &command),
+        Command::Config(ConfigCommand::Show) => commands::config::show(&config),
+        Command::Man(args) => commands::completions::man(&args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
         Command::LlmWorker => unreachable!("handled above"),
     }

@@ -87,3 +87,35 @@ pub struct CompletionsArgs {
     /// For which shell
     pub shell: clap_complete::Shell,
 }
+
+#[derive(Args)]
+pub struct ManArgs {
+    /// The folder to write them into, one page a command
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting, its value, and where that comes from
+    Show,
+}
+
+#[derive(Subcommand)]
+pub enum ModelsCommand {
+    /// Those in the folder of models and in the hub's cache
+    List,
+    /// Fetch one from the hub into its cache
+    Pull(ModelArgs),
+    /// Print where one's file is, without fetching it
+    Path(ModelArgs),
+    /// Delete one from the hub's cache
+    Rm(ModelArgs),
+}
+
+#[derive(Args)]
+pub struct ModelArgs {
+    /// hf:ORG/REPO[@REVISION]/FILE.gguf
+    #[arg(value_name = "REF")]
+    pub model: String,
+}

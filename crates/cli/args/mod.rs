@@ -1,6 +1,7 @@
 //! The command line. Every flag's default is in its help.
 
 mod building;
+mod examples;
 mod files;
 mod measuring;
 mod searching;
@@ -11,8 +12,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
 pub use files::{
-    CompletionsArgs, ExportCommand, ExportPromptsArgs, HandlesCommand, ImportArgs, ImportCommand,
-    ImportCompletionsArgs, InitArgs, InspectArgs, SchemaCheckArgs, SchemaCommand, StarterArgs,
+    CompletionsArgs, ConfigCommand, ExportCommand, ExportPromptsArgs, HandlesCommand, ImportArgs, ImportCommand,
+    ImportCompletionsArgs, InitArgs, InspectArgs, ManArgs, ModelArgs, ModelsCommand, SchemaCheckArgs, SchemaCommand,
+    StarterArgs,
 };
 pub use measuring::{
     AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
@@ -24,7 +26,7 @@ pub use searching::{
 };
 
 #[derive(Parser)]
-#[command(name = "frontload", version, about = "Search by what no word says", max_term_width = 110)]
+#[command(name = "frontload", version, about = "Search by what no word says", max_term_width = 110, after_help = examples::PROGRAM)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -50,7 +52,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "REF",
-        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, or batch:NAME"
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME, or program:PATH"
     )]
     pub model: Option<String>,
     #[arg(
@@ -71,24 +73,31 @@ pub struct Global {
 #[derive(Subcommand)]
 pub enum Command {
     /// Build an index: read, chunk, enrich what is new, publish
+    #[command(after_help = examples::INDEX)]
     Index(IndexArgs),
     /// Build the index again from the corpus and the ledger, without the language model
     Rebuild(RebuildArgs),
     /// Find passages
+    #[command(after_help = examples::SEARCH)]
     Search(SearchArgs),
     /// Answer a question from the passages found, with citations
+    #[command(after_help = examples::ASK)]
     Ask(AskArgs),
     /// Serve gRPC, JSON over HTTP and a page
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Serve an assistant over stdin and stdout (Model Context Protocol)
     Mcp(McpArgs),
     /// Make a key for callers of the service
     Key(KeyArgs),
     /// Measure against judged topics
+    #[command(after_help = examples::MEASURE)]
     Eval(EvalArgs),
     /// Which kinds of handle and which lanes earn their place, and what each costs
+    #[command(after_help = examples::MEASURE)]
     Ablate(AblateArgs),
     /// Choose lane weights and fusion on judged topics, and publish them
+    #[command(after_help = examples::MEASURE)]
     Tune(TuneArgs),
     /// From queries that the text does not answer to the kinds of handle that would: a schema to begin with
     Suggest(SuggestArgs),
@@ -117,8 +126,16 @@ pub enum Command {
     Doctor,
     /// Begin in this folder: write handles.toml and frontload.toml
     Init(InitArgs),
+    /// Language models: which are here, fetched from the hub, or no longer wanted
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print a shell's completions
     Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
     /// The process that holds llama.cpp; started by the others
     #[command(name = "__llm-worker", hide = true)]
     LlmWorker,

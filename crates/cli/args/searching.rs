@@ -139,6 +139,9 @@ pub struct AnsweringArgs {
     /// Refuse when no sentence found is this near to the question, from -1 to 1
     #[arg(long, value_name = "NEARNESS", allow_negative_numbers = true)]
     pub refuse_below: Option<f32>,
+    /// Kinds of handle that the model is told beside each passage, such as period
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub tell: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -60,6 +60,7 @@ fn model(config: &Config) -> anyhow::Result<String> {
             Ok(format!("{} on the {}, kernels {}{why}", path.display(), runs_on.device, runs_on.kernels))
         }
         ModelRef::Endpoint { .. } => Ok(format!("{reference} (an endpoint; it is asked first when indexing)")),
+        ModelRef::Program(_) => Ok(format!("{reference} (a program; it is started when it is asked)")),
         ModelRef::Batch(_) => Ok(format!("{reference} (run elsewhere)")),
     }
 }

@@ -11,6 +11,7 @@ mod process;
 mod protocol;
 mod reference;
 mod sentence;
+mod store;
 pub mod worker;
 
 pub use batch::batch_fingerprint;
@@ -19,6 +20,7 @@ pub use process::{LlamaOptions, LlamaProcess};
 pub use protocol::Backend;
 pub use reference::{ModelError, ModelRef};
 pub use sentence::{EmbedderRef, SentenceEmbedder, environment as onnx_environment};
+pub use store::{Stored, remove_stored, stored};
 
 use frontload_core::Generator;
 
@@ -56,6 +58,7 @@ pub fn open_generator(
     match reference {
         ModelRef::Endpoint { base_url, model } => Ok(Box::new(Endpoint::new(base_url, model, options.endpoint)?)),
         ModelRef::Batch(name) => Ok(Box::new(batch::BatchModel::new(name))),
+        ModelRef::Program(path) => Ok(Box::new(LlamaProcess::program(path, options.llama.clone())?)),
         ModelRef::File(_) | ModelRef::Hub { .. } => {
             Ok(Box::new(LlamaProcess::new(&reference.resolve()?, options.llama.clone())?))
         }

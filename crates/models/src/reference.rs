@@ -33,14 +33,16 @@ pub enum ModelRef {
     },
     /// `batch:NAME`: a model that somebody else runs, from exported prompts to imported completions.
     Batch(String),
+    /// `program:PATH`: a program that answers prompts in the worker's own form, one JSON object a line.
+    Program(PathBuf),
 }
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The name is none of the three forms.
+    /// The name has none of the forms.
     #[error(
-        "{0:?} names no model: expected a path to a .gguf file, hf:ORG/REPO[@REVISION]/FILE.gguf, http://HOST/v1#MODEL or batch:NAME"
+        "{0:?} names no model: expected a path to a .gguf file, hf:ORG/REPO[@REVISION]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME or program:PATH"
     )]
     Name(String),
     /// The file cannot be read.
@@ -97,6 +99,9 @@ impl FromStr for ModelRef {
         if let Some(model) = name.strip_prefix("batch:") {
             return if model.is_empty() { Err(wrong()) } else { Ok(Self::Batch(model.to_owned())) };
         }
+        if let Some(path) = name.strip_prefix("program:") {
+            return if path.is_empty() { Err(wrong()) } else { Ok(Self::Program(PathBuf::from(path))) };
+        }
         let Some(hub) = name.strip_prefix("hf:") else {
             return if name.is_empty() { Err(wrong()) } else { Ok(Self::File(PathBuf::from(name))) };
         };
@@ -120,6 +125,7 @@ impl fmt::Display for ModelRef {
             Self::Hub { repository, revision, file } => write!(formatter, "hf:{repository}@{revision}/{file}"),
             Self::Endpoint { base_url, model } => write!(formatter, "{base_url}#{model}"),
             Self::Batch(model) => write!(formatter, "batch:{model}"),
+            Self::Program(path) => write!(formatter, "program:{}", path.display()),
         }
     }
 }
@@ -130,10 +136,22 @@ impl ModelRef {
     /// # Errors
     /// When there is no file, or it is no GGUF.
     pub fn resolve(&self) -> Result<PathBuf, ModelError> {
+        self.file(true)
+    }
+
+    /// The model's file, if it is here already.
+    ///
+    /// # Errors
+    /// When it is not, or is no GGUF.
+    pub fn on_disk(&self) -> Result<PathBuf, ModelError> {
+        self.file(false)
+    }
+
+    fn file(&self, may_fetch: bool) -> Result<PathBuf, ModelError> {
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Hub { repository, revision, file } => fetch(repository, revision, file)?,
-            Self::Endpoint { .. } | Self::Batch(_) => {
+            Self::Hub { repository, revision, file } => fetch(repository, revision, file, may_fetch)?,
+            Self::Endpoint { .. } | Self::Batch(_) | Self::Program(_) => {
                 return Err(ModelError::Endpoint { url: self.to_string(), reason: "has no file".into() });
             }
         };
@@ -150,15 +168,19 @@ impl ModelRef {
 
 /// A file of a repository of the model hub. Cache first: a file that is there is used without asking the hub, which
 /// also makes it work offline.
-pub(crate) fn fetch(repository: &str, revision: &str, file: &str) -> Result<PathBuf, ModelError> {
-    let wrong = |reason: String| ModelError::Hub { name: format!("hf:{repository}@{revision}/{file}"), reason };
+pub(crate) fn fetch(repository: &str, revision: &str, file: &str, may_fetch: bool) -> Result<PathBuf, ModelError> {
+    let name = format!("hf:{repository}@{revision}/{file}");
+    let wrong = |reason: String| ModelError::Hub { name: name.clone(), reason };
     let client = hf_hub::HFClientSync::new().map_err(|error| wrong(error.to_string()))?;
-    let (owner, name) = repository.split_once('/').unwrap_or(("", repository));
-    let model = client.model(owner, name);
+    let (owner, repository) = repository.split_once('/').unwrap_or(("", repository));
+    let model = client.model(owner, repository);
     let fetch =
         |offline: bool| model.download_file().filename(file).revision(revision).local_files_only(offline).send();
     if let Ok(path) = fetch(true) {
         return Ok(path);
+    }
+    if !may_fetch {
+        return Err(wrong(format!("`frontload models pull {name}` fetches it")));
     }
     if std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1") {
         return Err(wrong("HF_HUB_OFFLINE=1 forbids fetching it".to_owned()));
@@ -190,6 +212,8 @@ mod tests {
         check("http://127.0.0.1:8080/v1/#qwen", Some("http://127.0.0.1:8080/v1#qwen"));
         check("batch:qwen", Some("batch:qwen"));
         check("batch:", None);
+        check("program:./answers.py", Some("program:./answers.py"));
+        check("program:", None);
         check("hf:org/repo", None);
         check("hf:org/repo@/a.gguf", None);
         check("", None);

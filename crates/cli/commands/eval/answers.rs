@@ -81,6 +81,10 @@ pub fn run(config: &Config, args: &EvalAnswersArgs) -> anyhow::Result<ExitCode> 
     if args.compare {
         let without = Answering { exemplars: Exemplars::default(), ..how.clone() };
         variants.push(Variant { name: "no few-shots", lanes: LaneSelection::All, how: without });
+        if !how.told_kinds.is_empty() {
+            let untold = Answering { told_kinds: Vec::new(), ..how.clone() };
+            variants.push(Variant { name: "handles not told", lanes: LaneSelection::All, how: untold });
+        }
         variants.push(Variant { name: "no handles", lanes: LaneSelection::Plain, how });
     }
     let mut columns = Vec::new();

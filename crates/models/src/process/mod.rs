@@ -101,6 +101,22 @@ impl LlamaProcess {
         if let Some(lora) = &options.lora {
             fingerprint = format!("{fingerprint}:lora:{}", hash_file(lora)?.to_hex());
         }
+        Ok(Self::named(path, options, fingerprint))
+    }
+
+    /// A program of somebody else's in the child's place: it reads and writes the same lines, and the hash of its file
+    /// names what it says.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn program(path: &std::path::Path, options: LlamaOptions) -> Result<Self, ModelError> {
+        let fingerprint = format!("program:{}", hash_file(path)?.to_hex());
+        let whole = std::path::absolute(path).map_err(|source| ModelError::File { path: path.to_owned(), source })?;
+        let options = LlamaOptions { worker: (whole, Vec::new()), lora: None, prefixes: None, ..options };
+        Ok(Self::named(path, options, fingerprint))
+    }
+
+    fn named(path: &std::path::Path, options: LlamaOptions, fingerprint: String) -> Self {
         let load = Load {
             path: path.to_owned(),
             lora: options.lora.clone(),
@@ -113,7 +129,7 @@ impl LlamaProcess {
             prefixes: options.prefixes.clone(),
             fingerprint: fingerprint.clone(),
         };
-        Ok(Self { options, load, fingerprint, worker: None, next_streamed: FIRST_STREAMED })
+        Self { options, load, fingerprint, worker: None, next_streamed: FIRST_STREAMED }
     }
 
     /// Starts the child if it is not there, and says what runs the model. When it dies at once, the kernels that

@@ -60,7 +60,7 @@ fn of_catalogue(name: &str) -> Result<Definition, ModelError> {
         return Err(wrong(format!("fastembed knows no such model; it knows {}", names.join(", "))));
     };
     let read = |file: &str| {
-        let path = fetch(&info.model_code, "main", file)?;
+        let path = fetch(&info.model_code, "main", file, true)?;
         fs::read(&path).map_err(|error| ModelError::Embedding { path, reason: error.to_string() })
     };
     let pooling = TextEmbedding::get_default_pooling_method(&info.model).unwrap_or(Pooling::Mean);

@@ -1,8 +1,10 @@
-//! Where everything is: flags first, then `frontload.toml`, then defaults.
+//! Where everything is and how it is run: what the settings come to.
 
-use std::{env, fs, path::PathBuf};
+mod settings;
 
-use anyhow::{Context, bail};
+use std::{env, path::PathBuf};
+
+use anyhow::Context;
 use frontload_engine::{
     Answering, DEFAULT_PROMPT_TOKENS, DEFAULT_REFUSAL, DEFAULT_SHOWN, Embed, Exemplars, Manner, read_exemplars,
 };
@@ -10,11 +12,12 @@ use frontload_index::IndexDir;
 use frontload_models::{
     EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator,
 };
-use serde::Deserialize;
 
 use crate::args::{AnsweringArgs, Global, ModeName};
+use settings::{Answers, Layers, Settings};
 
-pub const FILE: &str = "frontload.toml";
+pub use settings::{FILE, user_path};
+
 /// Names the folder `make setup` fills, when it is not `.models`.
 const MODELS_VARIABLE: &str = "FRONTLOAD_MODELS";
 const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -22,36 +25,6 @@ const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const DEFAULT_EMBEDDER: &str = "all-MiniLM-L6-v2";
 /// How the program, re-executed, becomes the process that holds llama.cpp.
 pub const WORKER_ARGUMENT: &str = "__llm-worker";
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct File {
-    index: Option<PathBuf>,
-    model: Option<String>,
-    lora: Option<PathBuf>,
-    gpu_layers: Option<u32>,
-    embedder: Option<String>,
-    schema: Option<PathBuf>,
-    #[serde(default)]
-    answers: Answers,
-}
-
-/// How questions are answered.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Answers {
-    /// What the assistant is about, in a sentence.
-    scope: Option<String>,
-    /// What it says instead of an answer.
-    refusal: Option<String>,
-    refuse_below: Option<f32>,
-    exemplars: Option<PathBuf>,
-    /// A `LoRA` adapter for answers alone.
-    lora: Option<PathBuf>,
-    /// How many of them a question is shown.
-    shown: Option<usize>,
-    prompt_tokens: Option<u32>,
-}
 
 /// Everything settled.
 pub struct Config {
@@ -64,31 +37,29 @@ pub struct Config {
     gpu_layers: u32,
     embedder: EmbedderRef,
     answers: Answers,
+    /// Where each of these comes from.
+    pub layers: Layers,
 }
 
 impl Config {
     pub fn load(global: &Global) -> anyhow::Result<Self> {
-        let path = global.config.clone().unwrap_or_else(|| FILE.into());
-        let file: File = match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string())?,
-            Err(error) if global.config.is_some() => bail!("{}: {error}", path.display()),
-            Err(_) => File::default(),
-        };
         let models = models_folder();
-        let default_model = || models.join(DEFAULT_MODEL).display().to_string();
+        let at = |name: &str| models.join(name).display().to_string();
+        let defaults =
+            [("index", ".frontload".to_owned()), ("model", at(DEFAULT_MODEL)), ("embedder", at(DEFAULT_EMBEDDER))];
+        let layers = Layers::read(global, &defaults)?;
+        let Settings { index, model, lora, gpu_layers, embedder, schema, answers } = layers.settings()?;
         Ok(Self {
-            index: IndexDir::new(global.index.clone().or(file.index).unwrap_or_else(|| ".frontload".into())),
+            index: IndexDir::new(index),
             json: global.json,
             quiet: global.quiet,
-            schema: file.schema,
-            model: global.model.clone().or(file.model).unwrap_or_else(default_model),
-            lora: global.lora.clone().or(file.lora),
-            gpu_layers: global.gpu_layers.or(file.gpu_layers).unwrap_or(0),
-            embedder: match global.embedder.clone().or(file.embedder) {
-                Some(name) => name.parse()?,
-                None => EmbedderRef::Folder(models.join(DEFAULT_EMBEDDER)),
-            },
-            answers: file.answers,
+            schema,
+            model,
+            lora,
+            gpu_layers,
+            embedder: embedder.parse()?,
+            answers,
+            layers,
         })
     }
 
@@ -139,7 +110,7 @@ impl Config {
 
     /// How questions are answered: by flags, else by the file. `manner` is what suits the model.
     pub fn answering(&self, flags: &AnsweringArgs, manner: Manner, embed: &mut Embed) -> anyhow::Result<Answering> {
-        let Answers { scope, refusal, refuse_below, exemplars, shown, prompt_tokens, lora: _ } = &self.answers;
+        let Answers { scope, refusal, refuse_below, exemplars, shown, prompt_tokens, tell, lora: _ } = &self.answers;
         let path = flags.exemplars.as_ref().or(exemplars.as_ref());
         let all = path.map(|path| read_exemplars(path)).transpose()?.unwrap_or_default();
         let exemplars = Exemplars::new(all, shown.unwrap_or(DEFAULT_SHOWN), embed);
@@ -150,11 +121,13 @@ impl Config {
             refusal: refusal.clone().unwrap_or_else(|| DEFAULT_REFUSAL.to_owned()),
             refuse_below: flags.refuse_below.or(*refuse_below),
             prompt_tokens: prompt_tokens.unwrap_or(DEFAULT_PROMPT_TOKENS),
+            told_kinds: if flags.tell.is_empty() { tell.clone() } else { flags.tell.clone() },
         })
     }
 }
 
-fn models_folder() -> PathBuf {
+/// The folder that `make setup` fills.
+pub fn models_folder() -> PathBuf {
     env::var_os(MODELS_VARIABLE).map_or_else(|| ".models".into(), PathBuf::from)
 }
 
