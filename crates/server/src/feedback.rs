@@ -63,9 +63,40 @@ impl Feedback {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match file.as_mut() {
             Some(open) => open,
-            None => file.insert(OpenOptions::new().create(true).append(true).open(&self.path)?),
+            None => file.insert(opened(&self.path)?),
         };
-        open.write_all(&line)?;
-        open.sync_data()
+        // What a full disk cut short must not swallow the next remark.
+        let whole = open.metadata()?.len();
+        let written = open.write_all(&line).and_then(|()| open.sync_data());
+        if written.is_err() {
+            let _ = open.set_len(whole);
+        }
+        written
+    }
+}
+
+/// Opens the file for appending; a last line that was never finished, the service having died in it, is cut off.
+fn opened(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let bytes = std::fs::read(path)?;
+    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        file.set_len(whole as u64)?;
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_does_not_swallow_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("feedback.jsonl");
+        std::fs::write(&path, "{\"at\":1}\n{\"at\":2,\"que").expect("written");
+        let file = opened(&path).expect("opens");
+        (&file).write_all(b"next\n").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "{\"at\":1}\nnext\n");
     }
 }

@@ -68,6 +68,8 @@ pub struct Answering {
     pub refuse_below: Option<f32>,
     /// The most tokens a prompt may have.
     pub prompt_tokens: u32,
+    /// Kinds of handle that stand beside a passage in the prompt.
+    pub told_kinds: Vec<String>,
 }
 
 impl Answering {
@@ -80,6 +82,7 @@ impl Answering {
             refusal: DEFAULT_REFUSAL.to_owned(),
             refuse_below: None,
             prompt_tokens: DEFAULT_PROMPT_TOKENS,
+            told_kinds: Vec::new(),
         }
     }
 }

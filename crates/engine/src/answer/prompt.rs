@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use frontload_core::{Constraint, Generator, GeneratorError, Message, Prompt};
+use frontload_core::{Constraint, Generator, GeneratorError, Handle, Message, Prompt};
 
 use crate::answer::{Answering, Exemplar, Manner, Material};
 
@@ -24,9 +24,11 @@ pub(super) fn prompt(
     let exemplars = how.exemplars.for_question(&material.question);
     // The sentence that a quoted answer begins with keeps its passage.
     let least = material.quotes.first().map_or(1, |(at, _)| *at);
-    let mut kept = material.passages.len();
+    let told = material.passages.iter().zip(&material.hits).map(|(text, hit)| beside(text, &hit.handles, how));
+    let told: Vec<String> = told.collect();
+    let mut kept = told.len();
     loop {
-        let passages = material.passages.get(..kept).unwrap_or_default();
+        let passages = told.get(..kept).unwrap_or_default();
         let prompt = Prompt {
             id: 0,
             messages: messages(how, &exemplars, passages, question),
@@ -42,6 +44,19 @@ pub(super) fn prompt(
         }
         kept -= 1;
     }
+}
+
+/// A passage with its handles of the kinds that are told: a model cannot name the year that a passage only tells of.
+fn beside(passage: &str, handles: &[Handle], how: &Answering) -> String {
+    let mut told = passage.to_owned();
+    for kind in &how.told_kinds {
+        let of_kind: Vec<&str> =
+            handles.iter().filter(|handle| handle.kind == *kind).map(|handle| handle.text.as_str()).collect();
+        if !of_kind.is_empty() {
+            let _ = write!(told, " ({kind}: {})", of_kind.join("; "));
+        }
+    }
+    told
 }
 
 /// What a prompt weighs: by the model's own tokenizer, or four characters a token where that is out of reach.

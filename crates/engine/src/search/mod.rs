@@ -235,7 +235,7 @@ fn explain(
         .map(|given| LaneEvidence { handle: matched(reader, query, &given, &handles), given })
         .collect();
     evidence.sort_by(|left, right| right.given.share.total_cmp(&left.given.share));
-    Hit { rank, score: fused.score, chunk, evidence, plain_rank }
+    Hit { rank, score: fused.score, chunk, evidence, plain_rank, handles }
 }
 
 /// A dense lane says which handle matched; for a word lane it is the one that shares most words.

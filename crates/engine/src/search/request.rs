@@ -63,6 +63,8 @@ pub struct Hit {
     pub evidence: Vec<LaneEvidence>,
     /// The rank it would have had by the body lanes alone, within the depth that is looked at.
     pub plain_rank: Option<usize>,
+    /// Everything that was said of it.
+    pub handles: Vec<Handle>,
 }
 
 /// A query's hits.

@@ -164,7 +164,7 @@ pub(crate) fn answer_ended(answer: Answer) -> v1::AnswerEnded {
 }
 
 pub(crate) fn hit(hit: Hit) -> v1::Hit {
-    let Hit { rank, score, chunk, evidence, plain_rank } = hit;
+    let Hit { rank, score, chunk, evidence, plain_rank, handles: _ } = hit;
     let evidence = evidence
         .into_iter()
         .map(|given| v1::LaneEvidence {
