@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::ControlFlow,
+    path::Path,
 };
 
 use frontload_core::{ChunkId, EmbedError, Embedder, Field, Lane, Method, TextRole};
@@ -11,6 +12,9 @@ use frontload_index::{Build, Built, IndexDir, IndexedChunk, Manifest, Reader, Wr
 use tempfile::TempDir;
 
 use crate::{Result, data::Data, figures::timed};
+
+/// How far a copy's vector is moved in each dimension: unit vectors of 384 have 0.05 there.
+const NOISE: f32 = 0.08;
 
 /// Stands in for the embedding model. It takes every text for one piece: of a text that the model read in several, it
 /// knows the first one's vector.
@@ -69,6 +73,28 @@ pub fn everything(data: &Data) -> Result<(Vec<IndexedChunk>, Known)> {
         }
     }
     Ok((chunks.into_values().collect(), Known { vectors, dimension: data.dimension }))
+}
+
+/// As many chunks as wanted: more of them by turning a chunk's words round and moving its vector a little, which keeps
+/// the words' frequencies and how near vectors lie to one another about as they are.
+pub fn multiplied(chunks: &mut Vec<IndexedChunk>, known: &mut Known, size: usize) {
+    let real = chunks.len();
+    let mut random = fastrand::Rng::with_seed(real as u64);
+    while chunks.len() < size {
+        let (copy, of) = (chunks.len() / real, chunks.len() % real);
+        let Some(mut indexed) = chunks.get(of).cloned() else { return };
+        let vector = known.vector(&body_text(&indexed)).map(<[f32]>::to_vec).unwrap_or_default();
+        let mut words: Vec<&str> = indexed.chunk.text.split_whitespace().collect();
+        let turn = (copy * 7) % words.len().max(1);
+        words.rotate_left(turn);
+        indexed.chunk.text = words.join(" ");
+        indexed.chunk.document = format!("{}-{copy}", indexed.chunk.document);
+        let moved: Vec<f32> = vector.iter().map(|value| value + (random.f32() - 0.5) * NOISE).collect();
+        let length = moved.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let moved = moved.iter().map(|value| value / length).collect();
+        known.vectors.insert(body_text(&indexed), moved);
+        chunks.push(indexed);
+    }
 }
 
 /// The same chunks with their text alone.
@@ -135,6 +161,15 @@ impl<'a> Excerpt<'a> {
         if built.without_vector > 0 {
             println!("  {} texts have no vector", built.without_vector);
         }
-        Ok(Published { seconds: ms / 1e3, built, reader: Reader::open(&self.dir)?.reader })
+        Ok(Published { seconds: ms / 1e3, built, reader: self.open()? })
+    }
+
+    /// What was published last.
+    pub fn open(&self) -> Result<Reader> {
+        Ok(Reader::open(&self.dir)?.reader)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 }

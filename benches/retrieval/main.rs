@@ -23,16 +23,20 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Section = fn(&data::Data) -> Result<()>;
 
 /// What is measured once everything is built, in this order: the last one changes the index on disk.
-const SECTIONS: [(&str, Section); 8] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("dense", sections::dense),
     ("words", sections::words),
     ("hybrid", sections::hybrid),
     ("embedding", sections::embedding),
     ("graph", sections::graph),
     ("growth", sections::growth),
+    ("large", sections::large),
     ("churn", sections::churn),
     ("fresh", sections::fresh),
 ];
+
+/// What takes too long, or too much memory, to be measured unless it is named.
+const ON_REQUEST: [&str; 1] = ["large"];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -41,7 +45,7 @@ fn main() -> Result<()> {
     };
     let count = rest.iter().find_map(|word| word.parse().ok()).unwrap_or(10_000);
     let wanted: Vec<&str> = rest.iter().map(String::as_str).filter(|word| word.parse::<usize>().is_err()).collect();
-    let wants = |section: &str| wanted.is_empty() || wanted.contains(&section);
+    let wants = |section: &str| (wanted.is_empty() && !ON_REQUEST.contains(&section)) || wanted.contains(&section);
     let place = std::env::var_os("FRONTLOAD_TOOLS").map_or_else(|| PathBuf::from(".tools"), PathBuf::from);
     let place = place.join(format!("bench-retrieval-{count}"));
     fs::create_dir_all(&place)?;

@@ -16,6 +16,6 @@ pub use dense::dense;
 pub use embedding::embedding;
 pub use fresh::fresh;
 pub use graph::graph;
-pub use growth::growth;
+pub use growth::{growth, large};
 pub use hybrid::hybrid;
 pub use words::words;

@@ -36,7 +36,8 @@ pub struct GraphEntry {
     pub points: u64,
     /// Those it does not lead to, which are scanned beside it.
     pub unreached: u64,
-    /// The share of the nearest 10 and 100 that it finds, over [`probes`](Self::probes) of its own vectors.
+    /// The share of the nearest 10 and 100 that it finds, over [`probes`](Self::probes). These are vectors of other lanes
+    /// where there are any: like a query's, they do not stand in this one.
     pub recall_at_10: f64,
     /// See [`recall_at_10`](Self::recall_at_10).
     pub recall_at_100: f64,
@@ -79,7 +80,7 @@ pub(crate) fn write_graph(
     };
     let reached: Vec<u32> = points.par_iter().filter(leads_to).map(|(_, at)| *at as u32).collect();
     let unreached = points.len() - reached.len();
-    let (recall_at_10, recall_at_100, probes) = measure(&hnsw, &points);
+    let (recall_at_10, recall_at_100, probes) = measure(&hnsw, &points, &probes(vectors, distinct));
     let folder = generation.join(layout::DENSE);
     // hnsw_rs panics on an unwritable folder; a failed graph is an I/O failure like any other.
     let dumped = catch_unwind(AssertUnwindSafe(|| hnsw.file_dump(&folder, &layout::graph_base(field))));
@@ -129,17 +130,28 @@ impl Graph {
     }
 
     /// The vectors near a unit vector, with their similarity.
-    pub fn search(&self, query: &[f32], wanted: usize) -> Vec<(f32, u32)> {
+    ///
+    /// `scarce` is the share of its points that are wanted at all: the others use up what a search may look at.
+    pub fn search(&self, query: &[f32], wanted: usize, scarce: f64) -> Vec<(f32, u32)> {
         let wanted = wanted.min(self.points);
-        let found = self.hnsw.search(query, wanted, wanted.max(SEARCH_CANDIDATES));
+        let candidates = (SEARCH_CANDIDATES as f64 / scarce) as usize;
+        let found = self.hnsw.search(query, wanted, wanted.max(candidates));
         found.iter().map(|near| (1.0 - near.distance, near.d_id as u32)).collect()
     }
 }
 
-/// Recall of the nearest 10 and 100 against a scan, and with how many of the points it was measured.
-fn measure(hnsw: &Hnsw<f32, UnitDistance>, points: &[(&[f32], usize)]) -> (f64, f64, u64) {
-    let step = points.len().div_ceil(PROBES).max(1);
-    let probes: Vec<&[f32]> = points.iter().step_by(step).map(|(vector, _)| *vector).collect();
+/// What a graph is measured with: vectors of other lanes, or its own where the others have too few.
+fn probes<'a>(vectors: &'a Vectors, distinct: &[u32]) -> Vec<&'a [f32]> {
+    let own: FixedBitSet = distinct.iter().map(|&at| at as usize).collect();
+    let all = 0..u32::try_from(vectors.len()).unwrap_or(u32::MAX);
+    let others: Vec<u32> = all.filter(|&at| !own.contains(at as usize)).collect();
+    let from = if others.len() >= PROBES { &others } else { distinct };
+    let step = from.len().div_ceil(PROBES).max(1);
+    from.iter().step_by(step).filter_map(|&at| vectors.get(at)).collect()
+}
+
+/// Recall of the nearest 10 and 100 against a scan, and with how many probes it was measured.
+fn measure(hnsw: &Hnsw<f32, UnitDistance>, points: &[(&[f32], usize)], probes: &[&[f32]]) -> (f64, f64, u64) {
     let found: Vec<(usize, usize, usize, usize)> = probes
         .par_iter()
         .map(|probe| {

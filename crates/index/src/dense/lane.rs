@@ -123,9 +123,9 @@ impl DenseLane {
     ) -> Vec<Scored> {
         // Some of what it finds is dead or filtered out, and several of a chunk's rows may be near.
         let live = self.rows.vectors().len() as f64 / beside.graph.points().max(1) as f64;
-        let wanted =
-            depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / (live.min(1.0) * share).max(0.05);
-        let mut near = beside.graph.search(query, wanted as usize);
+        let scarce = (live.min(1.0) * share).max(0.05);
+        let wanted = depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / scarce;
+        let mut near = beside.graph.search(query, wanted as usize, scarce);
         near.extend(scan(query, beside.flat.iter().filter_map(|&at| Some((at, vectors.get(at)?)))));
         self.best_of(&near, among)
     }
