@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    path::Path,
 };
 
 use crate::{IndexDir, IndexError};
@@ -20,7 +21,7 @@ impl WriterLock {
     /// [`IndexError::Locked`] when another process holds it.
     pub fn take(dir: &IndexDir) -> Result<Self, IndexError> {
         let path = dir.lock();
-        fs::create_dir_all(dir.path()).map_err(|source| IndexError::io(dir.path(), source))?;
+        make(dir.path())?;
         let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
         let mut file = opened.map_err(|source| IndexError::io(&path, source))?;
         match file.try_lock() {
@@ -38,6 +39,19 @@ impl WriterLock {
         noted.map_err(|source| IndexError::io(&path, source))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Makes the index's folder and those above it, each with its name on the disk: what is synced later is no more to be
+/// found than the folders that lead to it.
+fn make(folder: &Path) -> Result<(), IndexError> {
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    fs::create_dir_all(folder).map_err(|source| IndexError::io(folder, source))?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(above).and_then(|above| above.sync_all()).map_err(|source| IndexError::io(above, source))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

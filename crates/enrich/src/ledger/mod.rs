@@ -96,6 +96,10 @@ impl Ledger {
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
         let file = file.map_err(|source| io_error(&path, source))?;
         sync_folder(folder)?;
+        // A synced file is no more to be found than the folder it is in.
+        if let Some(index) = folder.parent().filter(|index| !index.as_os_str().is_empty()) {
+            sync_folder(index)?;
+        }
         let mut torn = 0;
         let mut end = 0;
         each_line(&path, number, 0, &mut |place, line| {
