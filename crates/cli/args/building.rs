@@ -46,9 +46,10 @@ pub struct IndexArgs {
     /// Requests open at once at an endpoint; fewer while it shows trouble
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
-    /// Seconds after which a request to an endpoint is given up and tried again
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub patience: u64,
+    /// Seconds of silence after which a request to an endpoint is tried again, or a model's process started anew [default:
+    /// 120 and 300]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: Option<u64>,
     /// Seconds after which a passage is given up at an endpoint, however often it was tried
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub deadline: u64,

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use frontload_core::{Embedder, Generator};
 use frontload_engine::{BuildOptions, Rebuilding, SCHEMA_FILE, build};
 use frontload_enrich::Limits;
-use frontload_models::EndpointOptions;
+use frontload_models::{EndpointOptions, GeneratorOptions, open_generator};
 
 use crate::{
     args::{CorpusArgs, IndexArgs, RebuildArgs},
@@ -25,12 +25,17 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     options.graph_rows = args.graph_rows;
     options.concatenated = args.concatenated;
     let asks = options.schema.as_ref().is_some_and(|(schema, _)| schema.asked().next().is_some());
-    let endpoint = EndpointOptions {
+    let patience = args.patience.map(Duration::from_secs);
+    let mut endpoint = EndpointOptions {
         concurrency: usize::from(args.concurrency),
-        patience: Duration::from_secs(args.patience),
         deadline: Duration::from_secs(args.deadline),
+        ..EndpointOptions::default()
     };
-    let mut generator = if asks { Some(config.generator_with(args.slots, endpoint)?) } else { None };
+    endpoint.patience = patience.unwrap_or(endpoint.patience);
+    let mut llama = config.llama(args.slots)?;
+    llama.silence = patience.unwrap_or(llama.silence);
+    let options = GeneratorOptions { llama, endpoint };
+    let mut generator = if asks { Some(open_generator(&config.model_ref()?, &options)?) } else { None };
     let mut embedder = config.embedder(build_threads())?;
     let stop = interrupts()?;
     let budget = args.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));

@@ -65,7 +65,8 @@ impl Config {
 
     /// Opens the language model; llama.cpp itself starts with the first prompt.
     pub fn generator(&self, slots: u32) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
-        self.generator_with(slots, EndpointOptions::default())
+        let options = GeneratorOptions { llama: self.llama(slots)?, endpoint: EndpointOptions::default() };
+        Ok(open_generator(&self.model_ref()?, &options)?)
     }
 
     /// Opens the language model that answers questions, in the style it was given for that.
@@ -73,16 +74,6 @@ impl Config {
         let mut llama = self.llama(1)?;
         llama.lora = self.answers.lora.clone().or(llama.lora);
         let options = GeneratorOptions { llama, endpoint: EndpointOptions::default() };
-        Ok(open_generator(&self.model_ref()?, &options)?)
-    }
-
-    /// Opens the language model, wherever it runs.
-    pub fn generator_with(
-        &self,
-        slots: u32,
-        endpoint: EndpointOptions,
-    ) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
-        let options = GeneratorOptions { llama: self.llama(slots)?, endpoint };
         Ok(open_generator(&self.model_ref()?, &options)?)
     }
 

@@ -1,9 +1,9 @@
 //! The child process: started, spoken to, ended.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -11,10 +11,15 @@ use std::{
 use super::LlamaOptions;
 use crate::protocol::{Backend, Load, Reply, Request};
 
+/// The longest line a child may write. The longest honest one is an answer of some thousand tokens.
+const MOST_REPLY_BYTES: u64 = 1 << 20;
+
 pub(super) struct Worker {
     pub child: Child,
-    pub stdin: ChildStdin,
-    pub replies: Receiver<Reply>,
+    /// What is on its way to the child. A thread writes it, for a child that hangs leaves its pipe full.
+    requests: Sender<Vec<u8>>,
+    /// What it said, or in which way it no longer speaks our language; nothing more once it is gone.
+    pub replies: Receiver<Result<Reply, String>>,
     pub runs_on: Backend,
     pub took: Duration,
 }
@@ -27,11 +32,11 @@ pub(super) enum StartError {
     Refused(String),
 }
 
-/// A failed write needs no handling: the reader meets the closed pipe and reports the death.
+/// A child that is gone needs no handling: the reader meets the closed pipe and reports the death.
 pub(super) fn send(worker: &mut Worker, request: &Request) {
     if let Ok(mut line) = serde_json::to_vec(request) {
         line.push(b'\n');
-        let _ = worker.stdin.write_all(&line).and_then(|()| worker.stdin.flush());
+        let _ = worker.requests.send(line);
     }
 }
 
@@ -45,40 +50,68 @@ pub(super) fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, Start
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&error.to_string()))?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(failed("no pipes"));
     };
     let (sender, replies) = channel();
-    thread::Builder::new()
-        .name("llama-replies".into())
-        .spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let Ok(reply) = serde_json::from_str::<Reply>(&line) else { return };
-                if sender.send(reply).is_err() {
-                    return;
-                }
+    let (requests, lines) = channel::<Vec<u8>>();
+    let reading = thread::Builder::new().name("llama-replies".into()).spawn(move || read(stdout, &sender));
+    let writing = thread::Builder::new().name("llama-requests".into()).spawn(move || {
+        for line in lines {
+            if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+                return;
             }
-        })
-        .map_err(|error| failed(&error.to_string()))?;
+        }
+    });
     let runs_on = Backend { device: String::new(), kernels: String::new(), note: None };
-    let mut worker = Worker { child, stdin, replies, runs_on, took: Duration::ZERO };
+    let mut worker = Worker { child, requests, replies, runs_on, took: Duration::ZERO };
+    reading.and(writing).map_err(|error| failed(&error.to_string()))?;
     send(&mut worker, &Request::Load(load.clone()));
     match worker.replies.recv_timeout(options.silence) {
-        Ok(Reply::Ready(runs_on)) => {
+        Ok(Ok(Reply::Ready(runs_on))) => {
             worker.runs_on = runs_on;
             worker.took = started.elapsed();
             Ok(worker)
         }
-        Ok(Reply::LoadFailed(reason)) => Err(StartError::Refused(reason)),
-        Ok(Reply::Answer { .. } | Reply::Piece { .. } | Reply::Size { .. }) => {
+        Ok(Ok(Reply::LoadFailed(reason))) => Err(StartError::Refused(reason)),
+        Ok(Ok(Reply::Answer { .. } | Reply::Piece { .. } | Reply::Size { .. })) => {
             Err(failed("answered before it was asked"))
         }
-        Err(_) => {
+        Ok(Err(garbled)) => Err(failed(&garbled)),
+        Err(RecvTimeoutError::Timeout) => {
+            let (path, seconds) = (load.path.display(), options.silence.as_secs());
+            Err(failed(&format!("silent for {seconds} s while loading {path}")))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
             let _ = worker.child.kill();
             let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
             let path = load.path.display();
             let reason = format!("the model's process {}: died while loading {path} ({status})", program.display());
             Err(StartError::Died(reason))
+        }
+    }
+}
+
+/// Hands over what the child says, up to the first line that is no reply.
+fn read(stdout: ChildStdout, replies: &Sender<Result<Reply, String>>) {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match stdout.by_ref().take(MOST_REPLY_BYTES).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let reply = serde_json::from_slice::<Reply>(&line).map_err(|error| {
+            let start: String = String::from_utf8_lossy(&line).chars().take(60).collect();
+            match line.len() as u64 {
+                MOST_REPLY_BYTES => format!("wrote a line of more than {MOST_REPLY_BYTES} bytes, beginning {start:?}"),
+                _ => format!("wrote what is no reply ({error}), beginning {start:?}"),
+            }
+        });
+        let over = reply.is_err();
+        if replies.send(reply).is_err() || over {
+            return;
         }
     }
 }

@@ -5,7 +5,12 @@ mod child;
 mod stream;
 
 use std::{
-    collections::BTreeMap, ops::ControlFlow, path::PathBuf, sync::mpsc::RecvTimeoutError, thread, time::Duration,
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::mpsc::RecvTimeoutError,
+    thread,
+    time::{Duration, Instant},
 };
 
 use frontload_core::{
@@ -201,12 +206,12 @@ impl Generator for LlamaProcess {
                 break;
             }
             match worker.replies.recv_timeout(silence) {
-                Ok(Reply::Size { size, .. }) => {
+                Ok(Ok(Reply::Size { size, .. })) => {
                     sizes.push(size);
                     open -= 1;
                 }
-                Ok(_) => {}
-                Err(_) => {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => {
                     self.worker = None;
                     return Err(GeneratorError("the model's process died while it weighed prompts".to_owned()));
                 }
@@ -224,7 +229,12 @@ impl Generator for LlamaProcess {
         let silence = self.options.silence;
         let mut in_flight: BTreeMap<u64, InFlight> = BTreeMap::new();
         let mut suspects: Vec<InFlight> = Vec::new();
+        // Only an answer that was waited for counts: a child may also chatter.
+        let mut heard = Instant::now();
         loop {
+            if in_flight.is_empty() {
+                heard = Instant::now();
+            }
             // After a death the prompts it took with it run alone, so that the next death names its cause.
             if in_flight.is_empty()
                 && let Some(suspect) = suspects.pop()
@@ -240,36 +250,47 @@ impl Generator for LlamaProcess {
             if in_flight.is_empty() {
                 return Ok(());
             }
-            let failure = match self.worker()?.replies.recv_timeout(silence) {
-                Ok(Reply::Answer { result: Err(failure), .. })
+            // Starting the child takes as long as it takes.
+            let started = self.worker.is_none();
+            let replies = &self.worker()?.replies;
+            if started {
+                heard = Instant::now();
+            }
+            let failure = match replies.recv_timeout(silence.saturating_sub(heard.elapsed())) {
+                Ok(Ok(Reply::Answer { result: Err(failure), .. }))
                     if failure.kind == FailureKind::TooLong && self.load.context_tokens < MOST_CONTEXT =>
                 {
                     self.widen();
+                    heard = Instant::now();
                     for lost in in_flight.values() {
                         send(self.worker()?, &Request::Generate(lost.prompt.clone()));
                     }
                     continue;
                 }
-                Ok(Reply::Answer { id, result }) => {
-                    if in_flight.remove(&id).is_some() && done(id, result).is_break() {
-                        self.worker = None;
-                        return Ok(());
+                Ok(Ok(Reply::Answer { id, result })) => {
+                    if in_flight.remove(&id).is_some() {
+                        heard = Instant::now();
+                        if done(id, result).is_break() {
+                            self.worker = None;
+                            return Ok(());
+                        }
                     }
                     continue;
                 }
-                Ok(Reply::Ready(_) | Reply::Size { .. } | Reply::Piece { .. }) => continue,
-                Ok(Reply::LoadFailed(reason)) => return Err(GeneratorError(reason)),
-                Err(RecvTimeoutError::Disconnected) => FailureKind::Crashed,
-                Err(RecvTimeoutError::Timeout) => FailureKind::TimedOut,
+                Ok(Ok(Reply::Ready(_) | Reply::Size { .. } | Reply::Piece { .. })) => continue,
+                Ok(Ok(Reply::LoadFailed(reason))) => return Err(GeneratorError(reason)),
+                Ok(Err(garbled)) => lost(Some(garbled)),
+                Err(RecvTimeoutError::Disconnected) => lost(None),
+                Err(RecvTimeoutError::Timeout) => silent(silence),
             };
             self.worker = None;
-            for (id, mut lost) in std::mem::take(&mut in_flight) {
-                lost.attempts += 1;
-                if lost.attempts < ATTEMPTS {
-                    suspects.push(lost);
+            for (id, mut taken) in std::mem::take(&mut in_flight) {
+                taken.attempts += 1;
+                if taken.attempts < ATTEMPTS {
+                    suspects.push(taken);
                     continue;
                 }
-                if done(id, Err(given_up(failure, silence))).is_break() {
+                if done(id, Err(failure.clone())).is_break() {
                     return Ok(());
                 }
             }
@@ -293,10 +314,17 @@ impl Generator for LlamaProcess {
     }
 }
 
-fn given_up(kind: FailureKind, silence: Duration) -> Failure {
-    let reason = match kind {
-        FailureKind::TimedOut => format!("no answer within {} s, {ATTEMPTS} times", silence.as_secs()),
-        _ => format!("the model's process died on it {ATTEMPTS} times"),
+/// Why a prompt is given up at which the child died, or said what is no reply, for the last time.
+fn lost(garbled: Option<String>) -> Failure {
+    let reason = match garbled {
+        Some(garbled) => format!("the model's process {garbled}; {ATTEMPTS} times"),
+        None => format!("the model's process died on it {ATTEMPTS} times"),
     };
-    Failure { kind, reason }
+    Failure { kind: FailureKind::Crashed, reason }
+}
+
+/// Why a prompt is given up that was not answered in time.
+fn silent(silence: Duration) -> Failure {
+    let reason = format!("no answer within {} s, {ATTEMPTS} times", silence.as_secs());
+    Failure { kind: FailureKind::TimedOut, reason }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use frontload_core::{Completion, Failure, FailureKind, GeneratorError, Prompt};
 
-use super::{ATTEMPTS, LlamaProcess, MOST_CONTEXT, child::send, given_up};
+use super::{ATTEMPTS, LlamaProcess, MOST_CONTEXT, child::send, lost, silent};
 use crate::protocol::{Reply, Request};
 
 /// How often an answer that has not begun can be stopped.
@@ -18,8 +18,8 @@ const LISTEN_EVERY: Duration = Duration::from_millis(100);
 enum Tried {
     /// It came, or the reason why none does.
     Ended(Result<Completion, Failure>),
-    /// The child died or fell silent.
-    Lost(FailureKind),
+    /// The child died, fell silent or spoke nonsense.
+    Lost(Failure),
 }
 
 impl LlamaProcess {
@@ -43,7 +43,7 @@ impl LlamaProcess {
                     self.worker = None;
                     attempts += 1;
                     if attempts >= ATTEMPTS {
-                        return Ok(Err(given_up(failure, self.options.silence)));
+                        return Ok(Err(failure));
                     }
                 }
             }
@@ -65,7 +65,7 @@ impl LlamaProcess {
         let mut quiet = Instant::now();
         loop {
             match worker.replies.recv_timeout(LISTEN_EVERY) {
-                Ok(Reply::Piece { id: of, from, text }) if of == id => {
+                Ok(Ok(Reply::Piece { id: of, from, text })) if of == id => {
                     quiet = Instant::now();
                     let new = text.get(sent.saturating_sub(from)..).unwrap_or_default();
                     *sent = (*sent).max(from + text.len());
@@ -73,7 +73,7 @@ impl LlamaProcess {
                         break;
                     }
                 }
-                Ok(Reply::Answer { id: of, result }) if of == id => {
+                Ok(Ok(Reply::Answer { id: of, result })) if of == id => {
                     if let Ok(completion) = &result
                         && let Some(rest) = completion.text.get(*sent..).filter(|rest| !rest.is_empty())
                     {
@@ -81,11 +81,12 @@ impl LlamaProcess {
                     }
                     return Ok(Tried::Ended(result));
                 }
-                Ok(Reply::LoadFailed(reason)) => return Err(GeneratorError(reason)),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(Tried::Lost(FailureKind::Crashed)),
+                Ok(Ok(Reply::LoadFailed(reason))) => return Err(GeneratorError(reason)),
+                Ok(Ok(_)) => {}
+                Ok(Err(garbled)) => return Ok(Tried::Lost(lost(Some(garbled)))),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Tried::Lost(lost(None))),
                 Err(RecvTimeoutError::Timeout) if quiet.elapsed() >= silence => {
-                    return Ok(Tried::Lost(FailureKind::TimedOut));
+                    return Ok(Tried::Lost(silent(silence)));
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if told("").is_break() {
