@@ -30,15 +30,18 @@ fn imported_handles_find_and_leave_as_they_came() {
 }
 
 #[test]
-fn rows_for_nobody_are_counted_and_the_rest_is_taken() {
+fn rows_for_nobody_stop_an_import_unless_a_part_is_enough() {
     let bench = Bench::new();
     bench.plain_index();
     bench.write(
         "handles.jsonl",
         "{\"id\":\"bell\",\"kind\":\"mood\",\"text\":\"pride\"}\n{\"id\":\"ghost\",\"kind\":\"mood\",\"text\":\"x\"}",
     );
-    let ended = bench.run(&["handles", "import", "handles.jsonl"]).exited(3);
-    assert!(ended.stderr.contains("1 rows name no document") && ended.stderr.contains("ghost"), "{}", ended.stderr);
+    let ended = bench.run(&["handles", "import", "handles.jsonl"]).exited(2);
+    assert!(ended.stderr.contains("line 2") && ended.stderr.contains("--partial"), "{}", ended.stderr);
+    assert!(!bench.run(&["handles", "export"]).succeeded().stdout.contains("pride"));
+    let ended = bench.run(&["handles", "import", "--partial", "handles.jsonl"]).exited(3);
+    assert!(ended.stderr.contains("1 rows left out") && ended.stderr.contains("ghost"), "{}", ended.stderr);
     assert!(bench.run(&["handles", "export"]).succeeded().stdout.contains("pride"));
 }
 
@@ -67,7 +70,7 @@ fn an_unreadable_row_stops_the_whole_import() {
     {
         bench.write("handles.jsonl", format!("{{\"id\":\"bell\",\"kind\":\"mood\",\"text\":\"pride\"}}\n{row}"));
         let ended = bench.run(&["handles", "import", "handles.jsonl"]).exited(2);
-        assert!(ended.stderr.contains(told) && ended.stderr.contains("nothing was imported"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(told) && ended.stderr.contains("Nothing was imported"), "{}", ended.stderr);
     }
     assert_eq!(json_lines(&bench.path(".frontload/ledger/000001.jsonl")).len(), 1);
 }

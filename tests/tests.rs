@@ -22,6 +22,15 @@ mod http;
 // Handles in and out.
 mod handles;
 
+// Rows for training a model.
+mod training;
+
+// Handles that people decided on or joined, and what becomes of that.
+mod people;
+
+// Where settings come from; which models are here.
+mod settings;
+
 // Scopes, times, budgets: what is asked, and when.
 mod asking;
 
@@ -57,6 +66,9 @@ mod browser;
 
 // The service's page in it.
 mod page;
+
+// People looking at handles.
+mod reviewing;
 
 // The index as tools of an assistant.
 mod mcp;

@@ -12,9 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{
-    Cli, Command, ConfigCommand, ExportCommand, HandlesCommand, ImportCommand, QueriesCommand, SchemaCommand,
-};
+use crate::args::{Cli, Command, ConfigCommand, ExportCommand, ImportCommand, QueriesCommand, SchemaCommand};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -58,11 +56,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tune(args) => commands::tune::run(&config, &args),
         Command::Suggest(args) => commands::suggest::run(&config, &args),
         Command::Queries(QueriesCommand::Synth(args)) => commands::queries::synth(&config, &args),
-        Command::Handles(HandlesCommand::Import(args)) => commands::handles::import(&config, &args),
-        Command::Handles(HandlesCommand::Export) => commands::handles::export(&config),
+        Command::Handles(command) => commands::handles::run(&config, command),
+        Command::Review(args) => commands::review::run(&config, &args),
+        Command::Aliases(command) => commands::aliases::run(&config, &command),
+        Command::Schema(SchemaCommand::Examples(args)) => commands::schema::examples(&config, &args),
         Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),
         Command::Schema(SchemaCommand::Starter(args)) => commands::init::print_starter(&config, &args),
         Command::Export(ExportCommand::Prompts(args)) => commands::batch::export(&config, &args),
+        Command::Export(ExportCommand::Training(args)) => commands::training::export(&config, &args),
         Command::Import(ImportCommand::Completions(args)) => commands::batch::import(&config, &args),
         Command::Doctor => Ok(commands::doctor::run(&config)),
         Command::Init(args) => commands::init::run(&args),

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use frontload_core::AnswerForm;
+use frontload_engine::TrainingFormat;
 
 use super::CorpusArgs;
 
@@ -12,12 +14,123 @@ pub enum HandlesCommand {
     Import(ImportArgs),
     /// Print every handle of the index, in the form that import reads
     Export,
+    /// Show handles: which passage, what, and who said it
+    List(ListHandlesArgs),
+    /// Say that a handle stands, or add one that nobody said
+    Accept(HandleArgs),
+    /// Put another text in a handle's place
+    Edit(EditHandleArgs),
+    /// Take a handle out
+    Disable(HandleArgs),
+    /// Mark a handle to be looked at again
+    Flag(HandleArgs),
+    /// Take a decision back
+    Undo(HandleArgs),
+}
+
+#[derive(Args)]
+pub struct HandleArgs {
+    /// The passage: a chunk's id, as `search` and `inspect` show it
+    pub chunk: String,
+    /// The handle's kind
+    pub kind: String,
+    /// The handle
+    pub text: String,
+    /// Who decides [default: whoever is logged in]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args)]
+pub struct EditHandleArgs {
+    #[command(flatten)]
+    pub handle: HandleArgs,
+    /// What is to be there
+    #[arg(long, value_name = "TEXT")]
+    pub to: String,
+}
+
+#[derive(Args)]
+pub struct ListHandlesArgs {
+    /// Of this kind alone
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// That contain this
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub contains: String,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub most: usize,
+    /// Instead: decisions about passages that have changed since
+    #[arg(long)]
+    pub conflicts: bool,
+}
+
+#[derive(Subcommand)]
+pub enum AliasesCommand {
+    /// Look for handles of one kind that say the same in another form, spelling or length
+    Propose(ProposeArgs),
+    /// Say that two mean the same: each is then found by the other's words
+    Accept(AliasArgs),
+    /// Say that they do not after all
+    Withdraw(AliasArgs),
+    /// Show those that hold
+    List,
+}
+
+#[derive(Args)]
+pub struct ProposeArgs {
+    /// Of this kind alone
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// How near two vectors must be, from -1 to 1
+    #[arg(long, default_value_t = 0.92, value_name = "COSINE")]
+    pub near: f32,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    pub most: usize,
+}
+
+#[derive(Args)]
+pub struct AliasArgs {
+    /// The handles' kind
+    pub kind: String,
+    /// One of them
+    pub text: String,
+    /// The other: what is preferred
+    pub means: String,
+    /// Who decides [default: whoever is logged in]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args)]
+pub struct ReviewArgs {
+    /// Where to listen, on this machine. Port 0 takes a free one, which is printed
+    #[arg(long, default_value = "127.0.0.1:7081", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// What people ask, best from a log: a handle that decides many of these comes first. A BEIR queries.jsonl
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ExamplesArgs {
+    /// From what people reviewed
+    #[arg(long, required = true)]
+    pub from_review: bool,
+    /// So many at most
+    #[arg(short, default_value_t = 4, value_name = "COUNT")]
+    pub n: usize,
 }
 
 #[derive(Args)]
 pub struct ImportArgs {
     /// JSON lines: {"id", "kind", "text", "evidence"?}
     pub file: PathBuf,
+    /// Take the rows that can be taken when others name unknown ids, kinds or evidence
+    #[arg(long)]
+    pub partial: bool,
 }
 
 #[derive(Subcommand)]
@@ -26,6 +139,8 @@ pub enum SchemaCommand {
     Check(SchemaCheckArgs),
     /// Print a schema to start from; without a name, say which there are
     Starter(StarterArgs),
+    /// Print reviewed passages as examples for a schema
+    Examples(ExamplesArgs),
 }
 
 #[derive(Args)]
@@ -45,6 +160,8 @@ pub struct InitArgs {
 pub enum ExportCommand {
     /// The missing calls, as requests for a batch engine in the usual JSON lines; needs --model batch:NAME
     Prompts(ExportPromptsArgs),
+    /// Rows to tune a small model with: what it is asked, and the handles that stand now (docs/training.md)
+    Training(ExportTrainingArgs),
 }
 
 #[derive(Args)]
@@ -54,6 +171,87 @@ pub struct ExportPromptsArgs {
     /// Write here instead of to stdout
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ExportTrainingArgs {
+    /// The folder to write train.jsonl, test.jsonl and split.json into
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// What asks for the handles, where the index's own schema does not
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = FormatName::Messages)]
+    pub format: FormatName,
+    /// Only these kinds of handle [default: all that are asked for]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// The share of documents held out in test.jsonl
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE", value_parser = held_out)]
+    pub held_out: f64,
+    /// Which documents these are
+    #[arg(long, default_value_t = crate::commands::SEED)]
+    pub seed: u64,
+    /// The form of the answers [default: the one this model is asked for]
+    #[arg(long, value_enum)]
+    pub answers: Option<AnswersName>,
+    /// Leave out rows longer than this
+    #[arg(long, default_value_t = 2048, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    pub max_tokens: u32,
+    /// Without the schema's examples before each passage
+    #[arg(long)]
+    pub no_examples: bool,
+    /// Write over what an earlier export left in the folder
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// Chat turns, as TRL reads them
+    Messages,
+    /// instruction, input and output
+    Alpaca,
+    /// Chat turns with "from" and "value"
+    Sharegpt,
+    /// What stands against what the model said, where they differ, as TRL's preference trainers read it
+    Preferences,
+}
+
+impl FormatName {
+    pub fn format(self) -> TrainingFormat {
+        match self {
+            Self::Messages => TrainingFormat::Messages,
+            Self::Alpaca => TrainingFormat::Alpaca,
+            Self::Sharegpt => TrainingFormat::ShareGpt,
+            Self::Preferences => TrainingFormat::Preferences,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AnswersName {
+    /// A line a kind, as a model in a file is asked for
+    Lines,
+    /// One JSON object, as an endpoint is asked for
+    Json,
+}
+
+impl AnswersName {
+    pub fn form(self) -> AnswerForm {
+        match self {
+            Self::Lines => AnswerForm::Lines,
+            Self::Json => AnswerForm::Json,
+        }
+    }
+}
+
+fn held_out(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share, from 0 to less than 1".to_owned()),
+    }
 }
 
 #[derive(Subcommand)]

@@ -12,9 +12,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
 pub use files::{
-    CompletionsArgs, ConfigCommand, ExportCommand, ExportPromptsArgs, HandlesCommand, ImportArgs, ImportCommand,
-    ImportCompletionsArgs, InitArgs, InspectArgs, ManArgs, ModelArgs, ModelsCommand, SchemaCheckArgs, SchemaCommand,
-    StarterArgs,
+    AliasArgs, AliasesCommand, AnswersName, CompletionsArgs, ConfigCommand, ExamplesArgs, ExportCommand,
+    ExportPromptsArgs, ExportTrainingArgs, HandleArgs, HandlesCommand, ImportArgs, ImportCommand,
+    ImportCompletionsArgs, InitArgs, InspectArgs, ListHandlesArgs, ManArgs, ModelArgs, ModelsCommand, ProposeArgs,
+    ReviewArgs, SchemaCheckArgs, SchemaCommand, StarterArgs,
 };
 pub use measuring::{
     AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
@@ -107,6 +108,11 @@ pub enum Command {
     /// Handles in and out
     #[command(subcommand)]
     Handles(HandlesCommand),
+    /// Review handles on a page of this machine: accept, edit, take out, publish
+    Review(ReviewArgs),
+    /// Handles that say the same in other words
+    #[command(subcommand)]
+    Aliases(AliasesCommand),
     /// Write what another program is to do
     #[command(subcommand)]
     Export(ExportCommand),

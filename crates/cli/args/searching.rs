@@ -207,6 +207,25 @@ pub struct ServeArgs {
     pub log_format: LogFormat,
 }
 
+impl ServeArgs {
+    /// What a review is served with: no model, no keys, nobody from elsewhere.
+    pub fn for_review(listen: std::net::SocketAddr) -> Self {
+        Self {
+            listen,
+            answering: AnsweringArgs { exemplars: None, mode: None, refuse_below: None, tell: Vec::new() },
+            no_model: true,
+            keep_alive: 0,
+            keys: None,
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+            report: None,
+            otlp: None,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line a message

@@ -34,8 +34,8 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     endpoint.patience = patience.unwrap_or(endpoint.patience);
     let mut llama = config.llama(args.slots)?;
     llama.silence = patience.unwrap_or(llama.silence);
-    let options = GeneratorOptions { llama, endpoint };
-    let mut generator = if asks { Some(open_generator(&config.model_ref()?, &options)?) } else { None };
+    let model = GeneratorOptions { llama, endpoint };
+    let mut generator = if asks { Some(open_generator(&config.model_ref()?, &model)?) } else { None };
     let mut embedder = config.embedder(build_threads())?;
     let stop = interrupts()?;
     let budget = args.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod ablate;
+pub mod aliases;
 pub mod ask;
 pub mod batch;
 pub mod completions;
@@ -18,11 +19,13 @@ pub mod mcp;
 pub mod models;
 pub mod queries;
 pub mod report;
+pub mod review;
 pub mod schema;
 pub mod search;
 pub mod serve;
 pub mod suggest;
 pub mod topics;
+pub mod training;
 pub mod tune;
 pub mod verify;
 pub mod worker;

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use frontload_core::Embedder;
 use frontload_engine::Manner;
 use frontload_index::IndexError;
-use frontload_server::{Keys, Live, Model, ServeOptions, Service, Tls, serve};
+use frontload_server::{Keys, Live, Model, Reviewing, ServeOptions, Service, Tls, serve};
 use tokio::{net::TcpListener, signal::unix};
 
 use crate::{
@@ -16,12 +16,18 @@ use crate::{
 };
 
 pub fn run(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    served(config, args, None)
+}
+
+/// Serves until it is told to end; with a desk, people review there.
+pub fn served(config: &Config, args: &ServeArgs, reviewing: Option<Reviewing>) -> anyhow::Result<ExitCode> {
     let (tls, keys) = guards(args)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let logs = runtime.block_on(async { logs::start(args.log_format, args.otlp.as_deref()) })?;
-    let service = Service::new(parts(config, args)?).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let service =
+        Service::new(ServeOptions { reviewing, ..parts(config, args)? }).map_err(|error| anyhow::anyhow!("{error}"))?;
     let generation = service.generation();
     let served: anyhow::Result<()> = runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await.with_context(|| args.listen.to_string())?;
@@ -98,5 +104,6 @@ fn parts(config: &Config, args: &ServeArgs) -> anyhow::Result<ServeOptions> {
         answering,
         feedback: config.index.feedback(),
         report: args.report.clone().unwrap_or_else(|| config.index.report()),
+        reviewing: None,
     })
 }

@@ -95,8 +95,12 @@ impl Config {
 
     /// Opens the embedding model.
     pub fn embedder(&self, threads: usize) -> anyhow::Result<SentenceEmbedder> {
-        let runtime = env::var_os(RUNTIME_VARIABLE).map_or_else(|| models_folder().join(runtime_name()), PathBuf::from);
-        Ok(SentenceEmbedder::open(&self.embedder, &runtime, threads)?)
+        self.again().embedder(threads)
+    }
+
+    /// What opens the embedding model once more, later.
+    pub fn again(&self) -> Again {
+        Again(self.embedder.clone())
     }
 
     /// How questions are answered: by flags, else by the file. `manner` is what suits the model.
@@ -114,6 +118,17 @@ impl Config {
             prompt_tokens: prompt_tokens.unwrap_or(DEFAULT_PROMPT_TOKENS),
             told_kinds: if flags.tell.is_empty() { tell.clone() } else { flags.tell.clone() },
         })
+    }
+}
+
+/// How the embedding model is opened.
+pub struct Again(EmbedderRef);
+
+impl Again {
+    /// Opens it.
+    pub fn embedder(&self, threads: usize) -> anyhow::Result<SentenceEmbedder> {
+        let runtime = env::var_os(RUNTIME_VARIABLE).map_or_else(|| models_folder().join(runtime_name()), PathBuf::from);
+        Ok(SentenceEmbedder::open(&self.0, &runtime, threads)?)
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Source {
     Rule,
     /// A file of handles made elsewhere.
     Import,
+    /// A person who reviewed it, or wrote it.
+    Person,
+    /// People said that it means the same as another handle of the chunk.
+    Alias,
 }
 
 /// One short natural-language string attached to a chunk.
@@ -84,6 +88,8 @@ pub enum Reason {
     TooLong,
     /// Not one of the kind's values.
     NotAValue,
+    /// A person decided against it.
+    Reviewer,
 }
 
 impl fmt::Display for Reason {
@@ -99,6 +105,7 @@ impl fmt::Display for Reason {
             Self::Unsafe => "unsafe characters",
             Self::TooLong => "too long or too many",
             Self::NotAValue => "not an allowed value",
+            Self::Reviewer => "a reviewer's decision",
         })
     }
 }

@@ -13,6 +13,7 @@ mod handle;
 mod interval;
 mod lane;
 mod model;
+mod review;
 mod schema;
 mod tuning;
 
@@ -28,6 +29,7 @@ pub use model::{
     AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
     Loaded, Message, Prompt, PromptSize, Role, TextRole, ask_once,
 };
+pub use review::{Alias, Decision, Verdict};
 pub use schema::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 pub use tuning::{Basis, Tuning};
 

@@ -151,7 +151,7 @@ fn build_once(
     };
     match outcome {
         Some(ended) if ended.ending == Ending::Interrupted => Ok(Report::interrupted(ended, corpus, &shop)),
-        _ => publish(dir, shop, (corpus, chunks), (&settings, outcome, false), embedder, report),
+        _ => publish(dir, &mut shop, (corpus, chunks), (&settings, outcome, false), embedder, report),
     }
 }
 
@@ -181,17 +181,25 @@ pub fn rebuild(
     if !dir.exists() {
         return Err(EngineError::NeverBuilt(dir.path().to_owned()));
     }
-    healed(dir, &mut || {
-        let shop = Workshop::open(dir)?;
-        let mut settings = shop.settings(dir)?;
-        settings.tuning = rebuilding.tuning.clone().or(settings.tuning);
-        settings.concatenated = rebuilding.concatenated.unwrap_or(settings.concatenated);
-        if !rebuilding.sources.is_empty() {
-            settings.sources.clone_from(&rebuilding.sources);
-        }
-        let corpus = read_corpus(&settings.sources)?;
-        let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
-        let _ = report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
-        publish(dir, shop, (corpus, chunks), (&settings, None, rebuilding.afresh), embedder, report)
-    })
+    healed(dir, &mut || rebuild_in(dir, &mut Workshop::open(dir)?, rebuilding, embedder, report))
+}
+
+/// The same for who holds the index already.
+pub(crate) fn rebuild_in(
+    dir: &IndexDir,
+    shop: &mut Workshop,
+    rebuilding: &Rebuilding,
+    embedder: &mut dyn Embedder,
+    report: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<Report, EngineError> {
+    let mut settings = shop.settings(dir)?;
+    settings.tuning = rebuilding.tuning.clone().or(settings.tuning);
+    settings.concatenated = rebuilding.concatenated.unwrap_or(settings.concatenated);
+    if !rebuilding.sources.is_empty() {
+        settings.sources.clone_from(&rebuilding.sources);
+    }
+    let corpus = read_corpus(&settings.sources)?;
+    let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
+    let _ = report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
+    publish(dir, shop, (corpus, chunks), (&settings, None, rebuilding.afresh), embedder, report)
 }

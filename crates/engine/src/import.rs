@@ -20,6 +20,9 @@ use crate::{
     workshop::{Workshop, healed},
 };
 
+/// Rows that are named one by one when they stop an import.
+const SHOWN: usize = 5;
+
 /// One handle in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportRow {
@@ -39,34 +42,57 @@ pub struct ExportRow {
 pub struct ImportReport {
     /// Rows taken.
     pub rows: usize,
-    /// Rows whose id is in no document, the first few of them named.
-    pub unknown: Vec<String>,
+    /// What is wrong with the rows that were left out.
+    pub left_out: Vec<String>,
     /// The build that followed.
     pub report: Report,
 }
 
-/// Takes a file of handles into the ledger and publishes a generation with them. All rows are read before
-/// any is taken.
+/// Takes a file of handles into the ledger and publishes a generation with them. All rows are read before any is taken;
+/// when one cannot be taken, none is, unless a part is enough.
 ///
 /// # Errors
-/// When a row is unreadable (its line is named and nothing is taken), or the build fails.
+/// When a row is unreadable, or names an id or a kind that the index does not have (their lines are named and nothing is
+/// taken), or the build fails.
 pub fn import_handles(
     dir: &IndexDir,
     file: &Path,
+    partial: bool,
     embedder: &mut dyn Embedder,
     report: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<ImportReport, EngineError> {
-    let rows = read_rows(file)?;
+    let (rows, mut left_out) = read_rows(file)?;
     if !dir.exists() {
         return Err(EngineError::NeverBuilt(dir.path().to_owned()));
     }
-    let unknown = healed(dir, &mut || take(dir, &rows))?;
+    refuse(file, partial, &left_out)?;
+    let unknown = healed(dir, &mut || take(dir, (file, partial), &rows))?;
+    let taken = rows.len() - unknown.len();
+    left_out.extend(unknown);
     let report = rebuild(dir, &Rebuilding::default(), embedder, report)?;
-    Ok(ImportReport { rows: rows.len() - unknown.len(), unknown, report })
+    Ok(ImportReport { rows: taken, left_out, report })
 }
 
-/// Appends the rows to the ledger, those whose id is in no document left out and given back.
-fn take(dir: &IndexDir, rows: &[ExportRow]) -> Result<Vec<String>, EngineError> {
+/// One row that cannot be taken stops all, unless a part is enough.
+fn refuse(file: &Path, partial: bool, wrong: &[String]) -> Result<(), EngineError> {
+    if partial || wrong.is_empty() {
+        return Ok(());
+    }
+    let shown = wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    let more = if wrong.len() > SHOWN { format!("; and {} more", wrong.len() - SHOWN) } else { String::new() };
+    let problem = format!(
+        "{} rows cannot be taken: {shown}{more}. Nothing was imported; --partial takes the others",
+        wrong.len()
+    );
+    Err(input(file, None, problem))
+}
+
+/// Appends the rows to the ledger. What is wrong with those that are left out is given back.
+fn take(
+    dir: &IndexDir,
+    (file, partial): (&Path, bool),
+    rows: &[(usize, ExportRow)],
+) -> Result<Vec<String>, EngineError> {
     let mut shop = Workshop::open(dir)?;
     let settings = shop.settings(dir)?;
     let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
@@ -78,17 +104,23 @@ fn take(dir: &IndexDir, rows: &[ExportRow]) -> Result<Vec<String>, EngineError> 
         by_id.entry(chunk_row_id(&chunk.document, chunk.ordinal)).or_default().push(chunk);
     }
     let (mut records, mut unknown) = (Vec::new(), Vec::new());
-    for row in rows {
+    for (line, row) in rows {
         let Some(chunks) = by_id.get(&row.id) else {
-            unknown.push(row.id.clone());
+            unknown.push(format!("line {line}: no document or chunk {:?} in the index", row.id));
             continue;
         };
+        if let Some(schema) = schema.as_ref().filter(|schema| schema.kind(&row.kind).is_none()) {
+            let known = schema.kinds.iter().map(|spec| spec.kind.as_str()).collect::<Vec<_>>().join(", ");
+            unknown.push(format!("line {line}: the schema has no kind {:?}; it has {known}", row.kind));
+            continue;
+        }
         let declared = schema.as_ref().and_then(|schema| schema.kind(&row.kind)).map(|spec| spec.evidence);
         let evidence = row.evidence.or(declared).unwrap_or(Evidence::Inferred);
         records.extend(chunks.iter().map(|chunk| {
             Record::from(Imported { chunk: chunk.key(), kind: row.kind.clone(), text: row.text.clone(), evidence })
         }));
     }
+    refuse(file, partial, &unknown)?;
     shop.append(&records)?;
     Ok(unknown)
 }
@@ -120,21 +152,25 @@ pub fn export_handles(reader: &Reader) -> Result<Vec<ExportRow>, EngineError> {
     Ok(rows)
 }
 
-fn read_rows(file: &Path) -> Result<Vec<ExportRow>, EngineError> {
+/// The rows with their lines, and what is wrong with the others.
+fn read_rows(file: &Path) -> Result<(Vec<(usize, ExportRow)>, Vec<String>), EngineError> {
     let text = fs::read_to_string(file).map_err(|error| input(file, None, error))?;
-    let mut rows = Vec::new();
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |problem: String| input(file, Some(at + 1), problem + "; nothing was imported");
-        let row: ExportRow = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
-        let named = row.kind.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && row.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if !named || Field::is_reserved(&row.kind) || row.kind.len() > 32 {
-            return Err(wrong(format!(
-                "{:?} is not a kind's name ([a-z][a-z0-9_]*, not body, title or concatenated)",
-                row.kind
-            )));
+        match read_row(line) {
+            Ok(row) => rows.push((at + 1, row)),
+            Err(problem) => wrong.push(format!("line {}: {problem}", at + 1)),
         }
-        rows.push(row);
     }
-    Ok(rows)
+    Ok((rows, wrong))
+}
+
+fn read_row(line: &str) -> Result<ExportRow, String> {
+    let row: ExportRow = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let named = row.kind.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && row.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !named || Field::is_reserved(&row.kind) || row.kind.len() > 32 {
+        return Err(format!("{:?} is not a kind's name ([a-z][a-z0-9_]*, not body, title or concatenated)", row.kind));
+    }
+    Ok(row)
 }

@@ -1,6 +1,7 @@
 //! The use cases: build an index, search it, answer from it. Models come in through the two traits of
 //! `frontload-core`; this crate never links one.
 
+mod aliases;
 mod answer;
 mod batch;
 mod browse;
@@ -11,13 +12,16 @@ mod diff;
 mod import;
 mod preview;
 mod publish;
+mod review;
 mod round_trip;
 mod search;
 mod starters;
 mod suggest;
 mod synth;
+mod training;
 mod workshop;
 
+pub use aliases::{AliasError, Proposal, Why, decide_alias, held_aliases, propose_aliases};
 pub use answer::{
     Answer, Answering, CitedSentence, DEFAULT_PROMPT_TOKENS, DEFAULT_REFUSAL, DEFAULT_SHOWN, Embed, Exemplar,
     Exemplars, Manner, Material, Refusal, answer, gather, read_exemplars,
@@ -31,6 +35,10 @@ pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
 pub use publish::{DEFAULT_FUSION, untuned_weights};
+pub use review::{
+    Agreement, Ask, Decided, Desk, Item, ItemState, Orphan, QueuePage, QueueQuery, ReviewError, reviewed_examples,
+    source_name,
+};
 pub use search::{
     EmbeddedQuery, Hit, LaneEvidence, LaneSelection, SearchRequest, SearchResponse, Timings, embed_queries,
     embed_query, lane_times, rank_lanes, search, search_embedded,
@@ -38,6 +46,7 @@ pub use search::{
 pub use starters::{STARTERS, starter};
 pub use suggest::{Candidate, Gap, LoggedQuery, Missed, Proposed, SuggestOptions, Suggestion, suggest};
 pub use synth::{QueryType, SynthOptions, SynthQuery, Synthesis, synthesise};
+pub use training::{LeftOut, Training, TrainingFormat, TrainingOptions, training};
 
 use std::path::PathBuf;
 

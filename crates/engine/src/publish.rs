@@ -54,7 +54,7 @@ fn coverage(chunks: &[IndexedChunk]) -> Coverage {
     let mut imported: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for handle in chunks.iter().flat_map(|chunk| &chunk.handles) {
         let counts = imported.entry(&handle.kind).or_default();
-        counts.0 += usize::from(handle.source == Source::Import);
+        counts.0 += usize::from(matches!(handle.source, Source::Import | Source::Person));
         counts.1 += 1;
     }
     let vouched = |kind: &str| imported.get(kind).is_some_and(|(imported, all)| imported * 2 > *all);
@@ -81,7 +81,7 @@ pub fn untuned_weights(reader: &Reader) -> Result<BTreeMap<Lane, f32>, EngineErr
 
 pub(crate) fn publish(
     dir: &IndexDir,
-    mut shop: Workshop,
+    shop: &mut Workshop,
     (corpus, chunks): (Corpus, Vec<Chunk>),
     (settings, outcome, afresh): (&Settings, Option<Outcome>, bool),
     embedder: &mut dyn Embedder,

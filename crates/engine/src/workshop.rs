@@ -1,6 +1,6 @@
 //! The writer's hold on an index: lock, ledger, state.
 
-use frontload_enrich::{EnrichError, Ledger, LedgerError, Record, Settings, State, StateError};
+use frontload_enrich::{EnrichError, Ledger, LedgerError, Place, Record, Settings, State, StateError};
 use frontload_index::{IndexDir, WriterLock};
 
 use crate::EngineError;
@@ -32,6 +32,18 @@ impl Workshop {
             self.append(&[Record::Settings(settings.clone())])?;
         }
         Ok(())
+    }
+
+    /// Appends one record, and says where it stands.
+    pub fn append_one(&mut self, record: Record) -> Result<Place, EngineError> {
+        let end = self.ledger.end();
+        self.append(std::slice::from_ref(&record))?;
+        // A new file is begun when the last one is full.
+        Ok(if self.ledger.end().file == end.file {
+            end
+        } else {
+            Place { file: self.ledger.end().file, offset: 0, bytes: 0 }
+        })
     }
 
     pub fn append(&mut self, records: &[Record]) -> Result<(), EngineError> {

@@ -10,6 +10,7 @@ use crate::{
     gates::{Judge, drop_filler, gate_import},
     ledger::{Ledger, Place, Record},
     plan::Job,
+    review::{Aliases, apply},
     state::State,
 };
 
@@ -87,6 +88,12 @@ pub fn collect(
                 Err(item) => rejected.push(item),
             }
         }
+        let mut decisions = Vec::new();
+        for place in state.reviews(chunk.key())? {
+            let Record::Review(decision) = ledger.read(place)? else { continue };
+            decisions.push(decision);
+        }
+        apply(&decisions, (schema, chunk), &mut handles, &mut rejected);
         collected.failed.extend(failure.map(|reason| (at, reason)));
         collected.unasked += usize::from(unasked);
         collected.handles.push(handles);
@@ -97,7 +104,23 @@ pub fn collect(
         }
     }
     drop_filler(schema, chunks, &mut collected.handles, &mut collected.rejected);
+    let aliases = aliases(ledger, state)?;
+    collected.handles.iter_mut().for_each(|handles| aliases.add_to(handles));
     Ok(collected)
+}
+
+/// What people said means the same.
+///
+/// # Errors
+/// When the state or the ledger cannot be read.
+pub fn aliases(ledger: &Ledger, state: &State) -> Result<Aliases, EnrichError> {
+    let mut holding = Vec::new();
+    for place in state.aliases()? {
+        if let Record::Alias { alias, holds: true, .. } = ledger.read(place)? {
+            holding.push(alias);
+        }
+    }
+    Ok(Aliases::new(holding))
 }
 
 /// One answer of the ledger: as it was said, and as it reads.

@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
-use frontload_core::{AnswerForm, Constraint, Example, KindSpec, Message, Prompt, Schema, Scope};
+use frontload_core::{AnswerForm, Constraint, KindSpec, Message, Prompt, Schema, Scope};
 
 use crate::{
+    answer::Answer,
     grammar::{json_schema, lark},
     passage::Passage,
 };
@@ -22,7 +23,7 @@ pub(crate) fn prompt(id: u64, schema: &Schema, kinds: &[&KindSpec], passage: &Pa
     for example in &schema.examples {
         let context = if scope == Scope::Chunk { "" } else { &example.context };
         messages.push(Message::user(turn(&example.title, context, &example.text).0));
-        messages.push(Message::assistant(answer(kinds, example, form)));
+        messages.push(Message::assistant(answer_text(kinds, &example.handles, form)));
     }
     let (last, shared_bytes) = turn(&passage.heading, &passage.context, passage.text);
     messages.push(Message::user(last));
@@ -84,8 +85,9 @@ fn turn(heading: &str, context: &str, text: &str) -> (String, usize) {
     (turn + text, 0)
 }
 
-fn answer(kinds: &[&KindSpec], example: &Example, form: AnswerForm) -> String {
-    let items = |spec: &KindSpec| example.handles.get(&spec.kind).map(Vec::as_slice).unwrap_or_default();
+/// An answer as a model is to write it: the items of these kinds, in this order. A kind that is not in it has none.
+pub fn answer_text(kinds: &[&KindSpec], answer: &Answer, form: AnswerForm) -> String {
+    let items = |spec: &KindSpec| answer.get(&spec.kind).map(Vec::as_slice).unwrap_or_default();
     let mut text = String::new();
     match form {
         AnswerForm::Lines => {

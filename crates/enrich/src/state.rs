@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use frontload_core::{ChunkKey, Digest};
+use frontload_core::{ChunkKey, Digest, fold};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Damage, Ledger, Place, Record, Settings, call_id};
@@ -66,6 +66,8 @@ pub struct State {
     answers: sled::Tree,
     imports: sled::Tree,
     attempts: sled::Tree,
+    reviews: sled::Tree,
+    aliases: sled::Tree,
     /// Lines of the ledger that could not be read while catching up.
     pub damage: Vec<Damage>,
 }
@@ -132,6 +134,17 @@ impl State {
                 }
             }
             Record::Ran { .. } => {}
+            Record::Review(decision) => {
+                let handle = Digest::of_parts([decision.kind.as_str(), &fold::fold(&decision.text)]);
+                let key = [decision.chunk.0.0, handle.0].concat();
+                let value = value(Known { place, answered: true });
+                self.reviews.insert(key, value).map_err(|error| self.wrong(&error))?;
+            }
+            Record::Alias { alias, holds, .. } => {
+                let key = Digest::of_parts([alias.kind.as_str(), &alias.text, &alias.means]);
+                let value = value(Known { place, answered: *holds });
+                self.aliases.insert(key.0, value).map_err(|error| self.wrong(&error))?;
+            }
             Record::Import { chunk, kind, text, .. } => {
                 // Importing a row twice leaves one.
                 let row = Digest::of_parts([kind.as_str(), text]);
@@ -159,8 +172,33 @@ impl State {
 
     /// Where the imports for one chunk stand, in the order they were imported.
     pub(crate) fn imports(&self, chunk: ChunkKey) -> Result<Vec<Place>, StateError> {
+        self.places(self.imports.scan_prefix(chunk.0.0))
+    }
+
+    /// Where the last decision about each handle of one chunk stands, the earliest first.
+    pub(crate) fn reviews(&self, chunk: ChunkKey) -> Result<Vec<Place>, StateError> {
+        self.places(self.reviews.scan_prefix(chunk.0.0))
+    }
+
+    /// Where the last decision about every handle stands, the earliest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn all_reviews(&self) -> Result<Vec<Place>, StateError> {
+        self.places(self.reviews.iter())
+    }
+
+    /// Where the last word about every alias stands, the earliest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn aliases(&self) -> Result<Vec<Place>, StateError> {
+        self.places(self.aliases.iter())
+    }
+
+    fn places(&self, entries: sled::Iter) -> Result<Vec<Place>, StateError> {
         let mut places = Vec::new();
-        for entry in self.imports.scan_prefix(chunk.0.0) {
+        for entry in entries {
             let (_, value) = entry.map_err(|error| self.wrong(&error))?;
             places.extend(serde_json::from_slice::<Known>(&value).map(|known| known.place));
         }
@@ -218,8 +256,16 @@ fn open_sled(path: &Path) -> Result<State, StateError> {
                         .map_err(|_| wrong("sled panicked".to_owned()))?
                         .map_err(|error| wrong(error.to_string()))
                 };
-                let (answers, imports, attempts) = (tree("answers")?, tree("imports")?, tree("attempts")?);
-                return Ok(State { path: path.to_owned(), answers, imports, attempts, db, damage: Vec::new() });
+                return Ok(State {
+                    path: path.to_owned(),
+                    answers: tree("answers")?,
+                    imports: tree("imports")?,
+                    attempts: tree("attempts")?,
+                    reviews: tree("reviews")?,
+                    aliases: tree("aliases")?,
+                    db,
+                    damage: Vec::new(),
+                });
             }
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
                 thread::sleep(Duration::from_millis(50));

@@ -263,6 +263,12 @@ impl Reader {
         rows.filter_map(|row| Some((ChunkId(row.chunk), self.vectors.get(row.vector)?)))
     }
 
+    /// Every place of a vector lane with the number of its item: of a kind, which of the chunk's handles.
+    pub fn lane_items(&self, lane: &Lane) -> impl Iterator<Item = (ChunkId, u32, &[f32])> {
+        let rows = self.dense.get(&lane.field).map(DenseLane::rows).into_iter().flatten();
+        rows.filter_map(|row| Some((ChunkId(row.chunk), row.item, self.vectors.get(row.vector)?)))
+    }
+
     /// The words of a prepared query, as the body's lane is asked for them.
     pub fn words_of_query<'a>(&self, query: &'a LaneQuery) -> &'a [String] {
         let body = Lane { field: Field::Body, method: Method::Bm25 };

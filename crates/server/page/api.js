@@ -41,6 +41,25 @@ export const stats = (signal) => json("/v1/stats", { signal });
 export const chunk = (id, signal) => json(`/v1/chunks/${encodeURIComponent(id)}?with_prompts=true`, { signal });
 export const handles = (query, signal) => json(`/v1/handles?${new URLSearchParams(query)}`, { signal });
 
+export const reviewQueue = (query, signal) => {
+  const asked = Object.entries(query).filter(([, value]) => value !== "" && value !== undefined);
+  return json(`/v1/review/queue?${new URLSearchParams(asked)}`, { signal });
+};
+export const reviewDecide = (decision) => post("/v1/review/decisions", decision);
+export const reviewAgreement = (signal) => json("/v1/review/agreement", { signal });
+export const reviewPublish = () => post("/v1/review/publish", {});
+export const reviewConflicts = (signal) => json("/v1/review/conflicts", { signal });
+
+/** Whether handles are reviewed here. Null when that cannot be said yet: nobody is asked for a key for it. */
+export async function takesReviews() {
+  const key = sessionStorage.getItem(KEY);
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const response = await sent("/v1/review/agreement", { headers }).catch(() => null);
+  response?.body?.cancel();
+  if (response?.ok) return true;
+  return response?.status === 404 ? false : null;
+}
+
 /** The report as a response; null when there is none. */
 export async function report(signal) {
   try {

@@ -6,16 +6,19 @@ import { go, hashOf, parse } from "./route.js";
 import * as answer from "./answer.js";
 import * as chunks from "./chunks.js";
 import * as measure from "./measure.js";
+import * as review from "./review.js";
 import * as search from "./search.js";
 import * as status from "./status.js";
 
-const views = { search, answer, chunks, measure, status };
+const views = { search, answer, chunks, review, measure, status };
 const main = document.getElementById("main");
 
 let current = { hash: null, view: null, stop: new AbortController() };
 // Where somebody was on each hash: how far down, and on what.
 const places = new Map();
 let wentBack = false;
+// Not known before the service has said so.
+let takesReviews = null;
 
 async function route() {
   const wanted = parse(location.hash);
@@ -48,12 +51,19 @@ async function route() {
   } catch (error) {
     if (!isAbort(error) && !signal.aborted) main.append(problem(error, () => go(location.hash)));
   }
+  offerReview();
   // Not when somebody has moved on meanwhile.
   if (isReturn && !signal.aborted && document.activeElement === start) {
     const place = places.get(location.hash);
     document.getElementById(place.focused)?.focus({ preventScroll: true });
     scrollTo(0, place.top);
   }
+}
+
+/** Shows what leads to Review where handles are reviewed; asks again while that is not known, as before a key is given. */
+async function offerReview() {
+  takesReviews ??= await api.takesReviews();
+  for (const node of document.querySelectorAll("[data-review]")) node.hidden = !takesReviews;
 }
 
 /** The link of the view one is in leads to its beginning, that of the view one left to where one was in it. */
@@ -103,6 +113,7 @@ function start() {
     await route();
   });
   history.replaceState("seen", "");
+  offerReview();
   route();
 }
 

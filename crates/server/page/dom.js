@@ -13,6 +13,11 @@ export function el(tag, properties, ...children) {
   return node;
 }
 
+/** Gives a node other children, as el() takes them. */
+export function fill(node, ...children) {
+  node.replaceChildren(...el("div", {}, children).childNodes);
+}
+
 /** A horizontal bar as long as its share of the room it is given. Its value must also stand beside it as text. */
 export function bar(fraction, kind) {
   const node = el("span", { class: `bar ${kind}`, "aria-hidden": "true" });
@@ -79,6 +84,13 @@ export function problem(error, again) {
   const wait = error.retryAfterSeconds > 0 && el("p", {}, `It may be free again in ${error.retryAfterSeconds} s.`);
   const button = again && el("button", { type: "button", onclick: again }, "Try again");
   return el("div", { class: "problem", role: "alert" }, el("p", {}, error.message), wait, button);
+}
+
+/** Scrolls a box, and nothing around it, until a node in it is seen. */
+export function scrollWithin(box, node, margin = 0) {
+  const [outer, inner] = [box.getBoundingClientRect(), node.getBoundingClientRect()];
+  if (inner.top - margin < outer.top) box.scrollTop -= outer.top - inner.top + margin;
+  else if (inner.bottom + margin > outer.bottom) box.scrollTop += inner.bottom + margin - outer.bottom;
 }
 
 /** Tells those who cannot see the page what has changed on it. */

@@ -1,7 +1,7 @@
 // The keyboard. No key is taken while somebody types, holds a modifier or has a dialog open.
 import { go } from "./route.js";
 
-const VIEW_LETTERS = { s: "search", a: "answer", c: "chunks", m: "measure", t: "status" };
+const VIEW_LETTERS = { s: "search", a: "answer", c: "chunks", r: "review", m: "measure", t: "status" };
 const SEQUENCE_MS = 1200;
 
 let wentAt = -Infinity;
@@ -33,7 +33,14 @@ function act(event) {
   const goes = performance.now() - wentAt < SEQUENCE_MS;
   wentAt = event.key === "g" && !goes ? performance.now() : -Infinity;
   if (goes && Object.hasOwn(VIEW_LETTERS, event.key)) {
-    go(document.querySelector(`nav [data-view=${VIEW_LETTERS[event.key]}]`).hash);
+    const link = document.querySelector(`nav [data-view=${VIEW_LETTERS[event.key]}]`);
+    if (!link.hidden) go(link.hash);
+    return true;
+  }
+  const button = document.querySelector(`main [aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+  if (button) {
+    // A key that is held decides once.
+    if (!event.repeat) button.click();
     return true;
   }
   switch (event.key) {

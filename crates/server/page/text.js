@@ -21,6 +21,8 @@ export function appendVisible(node, text) {
 /** Text from outside, kept from reordering what stands around it. */
 export const foreign = (text) => appendVisible(el("bdi"), text);
 
+export const quoted = (text) => ["“", foreign(text), "”"];
+
 /**
  * Text that is a block of its own, with one part of it marked, and perhaps cut at the ends. The block around it has
  * dir="auto", which isolates it and takes its direction from the text; it would not look into a <bdi>.
@@ -99,6 +101,9 @@ export function duration(seconds) {
   if (hours) return `${hours} h ${minutes} min`;
   return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
 }
+
+/** How long ago a time was, given in seconds since 1970. */
+export const ago = (at) => `${duration(Math.max(0, Math.floor(Date.now() / 1000) - Number(at)))} ago`;
 
 /** Where a chunk stands in its file, in words. */
 export function placeText(place) {

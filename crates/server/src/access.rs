@@ -24,8 +24,14 @@ const PREFIX: &str = "frontload_";
 const OPEN: [&str; 7] =
     ["/", "/livez", "/readyz", "/openapi.json", "/assets/", "/favicon.ico", "/grpc.health.v1.Health/"];
 /// These change something.
-const FULL: [&str; 4] =
-    ["/v1/feedback", "/v1/reload", "/frontload.v1.FrontloadService/Feedback", "/frontload.v1.FrontloadService/Reload"];
+const FULL: [&str; 6] = [
+    "/v1/feedback",
+    "/v1/reload",
+    "/v1/review/decisions",
+    "/v1/review/publish",
+    "/frontload.v1.FrontloadService/Feedback",
+    "/frontload.v1.FrontloadService/Reload",
+];
 
 /// What a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -5,6 +5,7 @@
 //! file, what people thought of hits.
 
 mod access;
+mod admission;
 mod answering;
 mod convert;
 mod feedback;
@@ -15,6 +16,7 @@ mod metrics;
 mod model;
 mod observe;
 mod process;
+mod review;
 mod service;
 mod transport;
 
@@ -31,5 +33,6 @@ pub use access::{KeyError, Keys, Role, new_key};
 pub use feedback::Remark;
 pub use live::Live;
 pub use model::Model;
+pub use review::{OpenEmbedder, Reviewing};
 pub use service::{ServeOptions, Service};
 pub use transport::{ServeError, Tls, serve};

@@ -3,10 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,16 +14,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Code, Status};
 
 use crate::{
-    Live, convert,
+    Live,
+    admission::Admission,
+    convert,
     feedback::Feedback,
     live::Refreshed,
     metrics::Metrics,
     model::{Model, SharedEmbedder},
-    process, v1,
+    process,
+    review::Reviewing,
+    v1,
 };
-
-/// Searches that wait for a processor at once; one more is refused.
-const WAITING: usize = 512;
 
 /// Questions answered without a model at once; one more is refused.
 const EXTRACTING: usize = 64;
@@ -39,12 +37,12 @@ pub struct Service {
     pub(crate) answering: Answering,
     pub(crate) metrics: Metrics,
     pub(crate) report: PathBuf,
+    pub(crate) reviewing: Option<Reviewing>,
     feedback: Feedback,
     /// As many searches as there are processors to work on them.
-    working: Arc<Semaphore>,
+    door: Arc<Admission>,
     /// Questions that are answered without a model.
     extracting: Arc<Semaphore>,
-    waiting: AtomicUsize,
     started: Instant,
 }
 
@@ -62,6 +60,8 @@ pub struct ServeOptions {
     pub feedback: PathBuf,
     /// The page of measurements that is shown, if it is there.
     pub report: PathBuf,
+    /// The desk, when people review here.
+    pub reviewing: Option<Reviewing>,
 }
 
 impl Service {
@@ -70,7 +70,7 @@ impl Service {
     /// # Errors
     /// When the metrics cannot be set up.
     pub fn new(options: ServeOptions) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let ServeOptions { live, embedder, model, answering, feedback, report } = options;
+        let ServeOptions { live, embedder, model, answering, feedback, report, reviewing } = options;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             live: Arc::new(live),
@@ -79,10 +79,10 @@ impl Service {
             answering,
             metrics: Metrics::new()?,
             report,
+            reviewing,
             feedback: Feedback::new(feedback),
-            working: Arc::new(Semaphore::new(processors * 2)),
+            door: Admission::new(processors),
             extracting: Arc::new(Semaphore::new(EXTRACTING)),
-            waiting: AtomicUsize::new(0),
             started: Instant::now(),
         })
     }
@@ -207,37 +207,20 @@ impl Service {
         text.map_err(|error| Status::internal(error.to_string()))
     }
 
-    /// Does work on a thread that may block, when a processor is free for it.
+    /// Does work on a thread that may block, when a processor is free for it; refuses it when that would be too late.
     async fn at_work<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, Status> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(convert::busy(&format!("{WAITING} requests are waiting already"), Duration::from_secs(1)));
-        }
-        // Dropped too when the caller goes away while it waits.
-        let place = Place(Arc::clone(self));
-        let permit = Arc::clone(&self.working).acquire_owned().await;
-        let permit = permit.map_err(|error| Status::internal(error.to_string()))?;
-        drop(place);
+        let leave = self.door.enter().await?;
         let service = Arc::clone(self);
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
             // Given back by the work, not by who waits for it: the caller may go away before.
-            let _permit = permit;
+            let _leave = leave;
             span.in_scope(|| work(&service))
         })
         .await;
         done.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| convert::status(&error))
-    }
-}
-
-/// A place among those that wait.
-struct Place(Arc<Service>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -13,7 +13,7 @@ pub use validate::SchemaError;
 use crate::{Digest, Evidence, Method};
 
 /// A validated schema.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     /// Its name, shown to people.
     pub name: String,

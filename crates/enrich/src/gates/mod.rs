@@ -155,8 +155,13 @@ impl<'a> Judge<'a> {
     }
 
     fn time_context(&self) -> when::Context {
-        let headings = self.chunk.headings.iter().map(String::as_str);
-        when::Context::of(headings.chain([self.chunk.title.as_str(), self.chunk.text.as_str()]))
+        Self::time_context_of(self.chunk)
+    }
+
+    /// What a chunk says about the times it tells of.
+    pub fn time_context_of(chunk: &Chunk) -> when::Context {
+        let headings = chunk.headings.iter().map(String::as_str);
+        when::Context::of(headings.chain([chunk.title.as_str(), chunk.text.as_str()]))
     }
 }
 
@@ -199,7 +204,7 @@ pub(crate) fn gate_import(handle: Handle, chunk: &Chunk) -> Result<Handle, Rejec
 }
 
 /// Control characters, bidirectional overrides, zero-width characters, addresses and special-token marks.
-fn is_unsafe(text: &str) -> bool {
+pub(crate) fn is_unsafe(text: &str) -> bool {
     let hidden = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, Finish, Tuning};
+use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Tuning};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, parse};
@@ -35,6 +35,20 @@ pub enum Record {
         calls: u64,
         /// From the first call to the last end.
         seconds: f64,
+    },
+    /// What a person decided about a handle.
+    Review(Decision),
+    /// Two ways of saying the same, or that they are not after all.
+    Alias {
+        /// Which.
+        #[serde(flatten)]
+        alias: Alias,
+        /// Whether they are.
+        holds: bool,
+        /// Who said so.
+        by: String,
+        /// When, in seconds since 1970.
+        at: u64,
     },
     /// A handle made elsewhere.
     Import {

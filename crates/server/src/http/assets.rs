@@ -21,7 +21,7 @@ macro_rules! page {
     };
 }
 
-const FILES: [(&str, &[u8]); 15] = page![
+const FILES: [(&str, &[u8]); 18] = page![
     "answer.js",
     "api.js",
     "app.js",
@@ -32,6 +32,9 @@ const FILES: [(&str, &[u8]); 15] = page![
     "index.html",
     "keys.js",
     "measure.js",
+    "review-item.js",
+    "review-lists.js",
+    "review.js",
     "route.js",
     "search.js",
     "status.js",

@@ -4,6 +4,7 @@
 mod assets;
 mod events;
 mod openapi;
+mod review;
 
 use std::{
     convert::Infallible,
@@ -75,9 +76,9 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/report", get(report))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .with_state(shared);
+        .route("/report", get(report));
+    let api = if shared.service.reviewing.is_some() { api.merge(review::routes()) } else { api };
+    let api = api.layer(DefaultBodyLimit::max(REQUEST_BYTES)).with_state(shared);
     api.merge(assets::routes())
 }
 
@@ -255,6 +256,7 @@ pub(crate) fn failed(status: &Status) -> Response {
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Aborted => StatusCode::CONFLICT,
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
