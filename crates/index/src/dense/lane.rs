@@ -122,7 +122,8 @@ impl DenseLane {
         among: Option<&Among>,
     ) -> Vec<Scored> {
         // Some of what it finds is dead or filtered out, and several of a chunk's rows may be near.
-        let live = self.rows.vectors().len() as f64 / beside.graph.points().max(1) as f64;
+        let in_graph = self.rows.vectors().len() - beside.flat.len();
+        let live = in_graph as f64 / beside.graph.points().max(1) as f64;
         let scarce = (live.min(1.0) * share).max(0.05);
         let wanted = depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / scarce;
         let mut near = beside.graph.search(query, wanted as usize, scarce);
@@ -254,6 +255,30 @@ mod tests {
             found += exact.iter().filter(|hit| near.iter().any(|other| other.chunk == hit.chunk)).count();
         }
         assert!(found >= 475, "recall {found}/500");
+    }
+
+    #[test]
+    fn a_graph_half_of_whose_points_are_dead_is_looked_at_twice_as_wide() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("dense")).expect("made");
+        let vectors = vectors(3000, 32);
+        let field = Field::Body;
+        let built: Vec<u32> = (0..2000).collect();
+        write_graph(folder.path(), &field, &vectors, &built).expect("written");
+        // Every other point has gone since, and as many came that the graph does not know.
+        let live = (0..2000).filter(|at| at % 2 == 0).chain(2000..3000);
+        let rows: Vec<Row> = live.map(|at| Row { vector: at, chunk: at, item: 0 }).collect();
+        write_rows(folder.path(), &field, &rows, &vectors).expect("written");
+        let graph = DenseLane::open(folder.path(), &field, &vectors, true).expect("opens");
+        let scan = DenseLane::open(folder.path(), &field, &vectors, false).expect("opens");
+        let mut found = 0;
+        for at in 0..50 {
+            let query = vectors.get(at * 37).expect("there");
+            let exact = scan.search(query, &vectors, (100, None));
+            let near = graph.search(query, &vectors, (100, None));
+            found += exact.iter().filter(|hit| near.iter().any(|other| other.chunk == hit.chunk)).count();
+        }
+        assert!(found >= 4500, "recall {found}/5000");
     }
 
     #[test]
