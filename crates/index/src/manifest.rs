@@ -114,6 +114,12 @@ impl Current {
         }
         Ok(current)
     }
+
+    /// Whether the manifest it leads to is, to the byte, the one it was written for.
+    pub fn vouches(&self, dir: &IndexDir) -> bool {
+        let path = dir.generation(&self.generation).join(layout::MANIFEST);
+        fs::read(path).is_ok_and(|text| Digest::of_bytes(&text) == self.manifest)
+    }
 }
 
 #[derive(Deserialize)]
@@ -126,7 +132,10 @@ impl Manifest {
     pub(crate) fn read(folder: &Path, expected: Option<Digest>) -> Result<Self, IndexError> {
         let path = folder.join(layout::MANIFEST);
         let text = fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => IndexError::corrupt(&path, "missing"),
+            std::io::ErrorKind::NotFound => match expected {
+                Some(_) => IndexError::corrupt(&path, "missing, though CURRENT names it"),
+                None => IndexError::corrupt(&path, "missing"),
+            },
             _ => IndexError::io(&path, error),
         })?;
         // The format first: a newer manifest may hash and read differently in every other way.

@@ -74,6 +74,10 @@ impl Reader {
                 match Manifest::read(&folder, Some(current.manifest)).and_then(|found| Self::load(&folder, found)) {
                     Ok(reader) => return Ok(Opened { reader, stale: None }),
                     Err(error @ IndexError::Corrupt { .. }) => error,
+                    // One flipped bit makes a format another: only what CURRENT vouches for is really of that one.
+                    Err(error @ (IndexError::Newer { .. } | IndexError::Older { .. })) if !current.vouches(dir) => {
+                        error
+                    }
                     Err(error) => return Err(error),
                 }
             }
