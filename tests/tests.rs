@@ -19,6 +19,9 @@ mod adversarial;
 // The scripted server.
 mod http;
 
+// Crashes, damage, full disks, power cuts, a model's process that misbehaves.
+mod faults;
+
 // Handles in and out.
 mod handles;
 
