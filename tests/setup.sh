@@ -1,7 +1,7 @@
 #!/bin/sh
 # What only the tests need: ir_measures, the public tool our measures are compared with, pinned by hash, into an ignored
-# folder (ir_measures MIT, pytrec-eval-terrier MIT, numpy and scipy BSD-3-Clause); and a browser for the page, the
-# system's own (Chromium, BSD-3-Clause and others).
+# folder (ir_measures MIT, pytrec-eval-terrier MIT, numpy and scipy BSD-3-Clause); a browser for the page, the system's
+# own (Chromium, BSD-3-Clause and others); and strace (LGPL-2.1-or-later).
 #
 # usage: setup.sh MODELS_DIR
 set -eu
@@ -17,13 +17,23 @@ if [ "$(cat "$target/.installed" 2>/dev/null || true)" != "$wanted" ]; then
     printf '%s' "$wanted" >"$target/.installed"
 fi
 
-if ! command -v chromedriver >/dev/null 2>&1; then
+# need PROGRAM PACKAGES HINT: installs Debian's packages when the program is missing, or says what to do.
+need() {
+    command -v "$1" >/dev/null 2>&1 && return
     if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
-        printf 'setup: installing chromium with apt-get\n' >&2
+        printf 'setup: installing %s with apt-get\n' "$2" >&2
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null
+        # Several packages may be named.
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $2 >/dev/null
     else
-        printf 'setup: missing: chromedriver. Run: sudo apt-get install -y chromium chromium-driver (macOS: brew install --cask chromium chromedriver)\n' >&2
+        printf 'setup: missing: %s. Run: sudo apt-get install -y %s%s\n' "$1" "$2" "$3" >&2
         exit 1
     fi
+}
+
+need chromedriver "chromium chromium-driver" " (macOS: brew install --cask chromium chromedriver)"
+# What breaks the program at chosen system calls; the tests of that are Linux's alone.
+if [ "$(uname)" = Linux ]; then
+    need strace strace ""
 fi

@@ -20,6 +20,7 @@ mod adversarial;
 mod http;
 
 // Crashes, damage, full disks, power cuts, a model's process that misbehaves.
+#[cfg(target_os = "linux")]
 mod faults;
 
 // Handles in and out.

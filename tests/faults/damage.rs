@@ -75,7 +75,7 @@ fn files(village: &Village) -> BTreeMap<String, Vec<PathBuf>> {
     for file in &manifest.files {
         let (part, name) = file.path.split_once('/').expect("a part");
         let kind = match part {
-            "bm25" if name.ends_with(".json") => format!("tantivy {name}"),
+            "bm25" if Path::new(name).extension().is_some_and(|form| form == "json") => format!("tantivy {name}"),
             "bm25" => format!("tantivy .{}", name.rsplit_once('.').map_or(name, |(_, extension)| extension)),
             "dense" if name.starts_with("vectors-") => "vectors".to_owned(),
             "dense" if name.starts_with("keys-") => "keys of vectors".to_owned(),
@@ -118,14 +118,12 @@ fn unused(village: &Village, path: &Path, how: &str) -> &'static str {
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
     let shared = fs::metadata(path).expect("a file").nlink() > 1;
     let became = match Reader::open(&dir) {
-        Ok(opened) => match opened.stale {
-            Some(_) => "the generation before answers",
-            // A digit of a hash in capitals is the same digit.
-            None => {
-                assert_eq!(name, "CURRENT", "{how}: not seen");
-                return "harmless";
-            }
-        },
+        Ok(opened) if opened.stale.is_some() => "the generation before answers",
+        // A digit of a hash in capitals is the same digit.
+        Ok(_) => {
+            assert_eq!(name, "CURRENT", "{how}: not seen");
+            return "harmless";
+        }
         Err(IndexError::Corrupt { .. } | IndexError::Newer { .. } | IndexError::Older { .. }) if shared => {
             "both generations share it and none answers"
         }

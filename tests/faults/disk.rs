@@ -193,13 +193,14 @@ impl Disk {
                     self.write(at, &to.join(name), written);
                 }
             }
-            Node::File { kept, .. } => match written.get(&at) {
-                Some(other) => fs::hard_link(other, to).expect("linked"),
-                None => {
+            Node::File { kept, .. } => {
+                if let Some(other) = written.get(&at) {
+                    fs::hard_link(other, to).expect("linked");
+                } else {
                     fs::write(to, kept).expect("written");
                     written.insert(at, to.to_owned());
                 }
-            },
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct Form {
 
 impl Form {
     /// What the tests run.
+    #[allow(dead_code)] // the long form has its own
     pub const SHORT: Self = Self { cycles: 25, long: false, seed: 8 };
 
     fn choices(self) -> fastrand::Rng {
@@ -51,9 +52,11 @@ impl Form {
 pub type Figures = Vec<String>;
 
 /// A section of the catalogue.
+#[allow(dead_code)] // the tests name them one by one
 pub type Section = fn(Form) -> Figures;
 
 /// Every section, in the order of their names' importance.
+#[allow(dead_code)] // as above
 pub const SECTIONS: [(&str, Section); 8] = [
     ("kill", kill::run),
     ("syscalls", syscalls::run),

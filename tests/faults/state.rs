@@ -85,7 +85,7 @@ fn harm(path: &Path, choices: &mut fastrand::Rng) -> String {
             "all zero".to_owned()
         }
         14 => {
-            bytes.iter_mut().for_each(|byte| *byte = choices.u8(..));
+            choices.fill(&mut bytes);
             "all noise".to_owned()
         }
         _ => {

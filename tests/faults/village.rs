@@ -33,6 +33,10 @@ ask = "How does it feel?"
 evidence = "inferred"
 max_items = 1
 max_chars = 40
+
+[[handle]]
+kind = "note"
+evidence = "inferred"
 "#;
 
 /// Chosen so that short words do not repeat within a text.

@@ -313,7 +313,6 @@ pub enum ModelsCommand {
 
 #[derive(Args)]
 pub struct ModelArgs {
-    /// hf:ORG/REPO[@REVISION]/FILE.gguf
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", help = "hf:ORG/REPO[@REVISION]/FILE.gguf")]
     pub model: String,
 }

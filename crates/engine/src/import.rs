@@ -152,8 +152,10 @@ pub fn export_handles(reader: &Reader) -> Result<Vec<ExportRow>, EngineError> {
     Ok(rows)
 }
 
-/// The rows with their lines, and what is wrong with the others.
-fn read_rows(file: &Path) -> Result<(Vec<(usize, ExportRow)>, Vec<String>), EngineError> {
+/// Rows with their lines, and what is wrong with the others.
+type Rows = (Vec<(usize, ExportRow)>, Vec<String>);
+
+fn read_rows(file: &Path) -> Result<Rows, EngineError> {
     let text = fs::read_to_string(file).map_err(|error| input(file, None, error))?;
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

@@ -60,13 +60,17 @@ fn in_folder(folder: &Path) -> Result<Vec<Stored>, ModelError> {
     }
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
-        if path.extension().is_some_and(|extension| extension == "gguf") {
+        if is_gguf(&path) {
             let bytes = fs::metadata(&path).map_err(wrong)?.len();
             models.push(Stored { name: path.display().to_string(), path, bytes });
         }
     }
     models.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(models)
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
 /// Each with where its content is, which several revisions may share.
@@ -78,7 +82,7 @@ fn in_cache() -> Result<Vec<(PathBuf, Stored)>, ModelError> {
     for repository in cache.repos.iter().filter(|repository| repository.repo_type == "model") {
         for revision in &repository.revisions {
             let named = revision.refs.first().unwrap_or(&revision.commit_hash);
-            for file in revision.files.iter().filter(|file| file.file_name.ends_with(".gguf")) {
+            for file in revision.files.iter().filter(|file| is_gguf(Path::new(&file.file_name))) {
                 let name = format!("hf:{}@{named}/{}", repository.repo_id, file.file_name);
                 let stored = Stored { name, path: file.file_path.clone(), bytes: file.size_on_disk };
                 models.push((file.blob_path.clone(), stored));

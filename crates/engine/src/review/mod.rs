@@ -237,7 +237,7 @@ impl Desk {
             _ => named,
         };
         let before = self.latest.get(&named);
-        self.check_conflict(before, &ask)?;
+        check_conflict(before, &ask)?;
         self.check(&chunk, &named, &ask)?;
         let at = now();
         let Ask { kind, text, verdict, by, .. } = ask;
@@ -265,18 +265,6 @@ impl Desk {
             about && named.1 == ask.kind && named.2 == folded && !self.keys.contains_key(&named.0)
         };
         self.latest.keys().find(meant).cloned()
-    }
-
-    fn check_conflict(&self, before: Option<&Decided>, ask: &Ask) -> Result<(), ReviewError> {
-        let Some(seen) = &ask.seen else { return Ok(()) };
-        match before {
-            Some(before) if before.revision != *seen => {
-                let Decision { by, verdict, at, .. } = &before.decision;
-                let seconds = now().saturating_sub(*at);
-                Err(ReviewError::Conflict { by: by.clone(), verdict: verdict.name(), seconds })
-            }
-            _ => Ok(()),
-        }
     }
 
     fn check(&self, chunk: &Chunk, named: &Named, ask: &Ask) -> Result<(), ReviewError> {
@@ -383,6 +371,18 @@ impl Desk {
         }
         orphans.sort_by(|left, right| left.decided.revision.cmp(&right.decided.revision));
         Ok(orphans)
+    }
+}
+
+fn check_conflict(before: Option<&Decided>, ask: &Ask) -> Result<(), ReviewError> {
+    let Some(seen) = &ask.seen else { return Ok(()) };
+    match before {
+        Some(before) if before.revision != *seen => {
+            let Decision { by, verdict, at, .. } = &before.decision;
+            let seconds = now().saturating_sub(*at);
+            Err(ReviewError::Conflict { by: by.clone(), verdict: verdict.name(), seconds })
+        }
+        _ => Ok(()),
     }
 }
 
