@@ -75,3 +75,30 @@ async fn the_page_lets_nothing_through_and_fits_a_phone() {
         assert!(!seen[0].as_str().expect("a title").contains("owned"), "{hash}: {seen}");
     }
 }
+
+#[tokio::test]
+async fn behind_a_key_the_report_is_a_part_of_the_page() {
+    let bench = handled();
+    let report = "<!doctype html><meta charset=utf-8><style>p { color: rgb(1, 2, 3); }</style><p>what each kind is worth</p>\
+                  <i class=bar style=\"width:40%\"></i><script>document.title = 'owned'</script>";
+    bench.write(".frontload/report.html", report);
+    let made = bench.run(&["key", "page", "--keys", "keys.toml"]).succeeded();
+    let key = made.stdout.split_whitespace().find(|word| word.starts_with("frontload_")).expect("a key").to_owned();
+    let served = Served::start(&bench, &["--no-model", "--keys", "keys.toml"]);
+    let browser = Browser::open(1280).await;
+    browser.goto(&served, "#/search").await;
+    browser.eval(&format!("sessionStorage.setItem('frontload.key', '{key}'); return 0")).await;
+    browser.goto(&served, "#/measure").await;
+    browser.until("document.querySelector('.report') !== null").await;
+    let shown = browser
+        .eval(
+            "const root = document.querySelector('.report').shadowRoot; const p = root.querySelector('p'); \
+             return [p.innerText, getComputedStyle(p).color, root.querySelector('i').style.width, document.title]",
+        )
+        .await;
+    assert_eq!(
+        (&shown[0], &shown[1], &shown[2]),
+        (&json!("what each kind is worth"), &json!("rgb(1, 2, 3)"), &json!("40%"))
+    );
+    assert!(!shown[3].as_str().expect("a title").contains("owned"));
+}

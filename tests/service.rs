@@ -6,7 +6,7 @@ use frontload_server::v1::{
     AnswerMode, AnswerRequest, FeedbackRequest, GetChunkRequest, Hit, LaneSet, ListHandlesRequest, Refusal,
     ReloadRequest, SearchBatchRequest, SearchRequest, Verdict, frontload_service_client::FrontloadServiceClient,
 };
-use tonic::Code;
+use tonic::{Code, codec::CompressionEncoding};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -275,4 +275,26 @@ fn beyond_loopback_needs_keys_and_tls() {
     bench.run(&["key", "page", "--keys", "keys.toml"]).succeeded();
     let ended: Ended = bench.run(&["serve", "--listen", "0.0.0.0:0", "--keys", "keys.toml"]).exited(2);
     assert!(ended.stderr.contains("--tls-cert") && !ended.stderr.contains("--keys, "), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn messages_are_compressed_for_who_asks_for_it_and_a_bomb_is_refused() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let encoding = |metadata: &tonic::metadata::MetadataMap| {
+        metadata.get("grpc-encoding").map(|value| value.to_str().expect("a name").to_owned())
+    };
+    let mut plain = served.client().await;
+    let found = plain.search(query("bell")).await.expect("found");
+    assert_eq!(encoding(found.metadata()), None);
+    let mut packed =
+        served.client().await.send_compressed(CompressionEncoding::Gzip).accept_compressed(CompressionEncoding::Gzip);
+    let small = packed.search(query("bell")).await.expect("found");
+    assert_eq!(encoding(small.metadata()).as_deref(), Some("gzip"));
+    assert_eq!(small.into_inner().hits, found.into_inner().hits);
+    // Small on the way, and 64 MB when it is unpacked.
+    let bomb = packed.search(query(&"a".repeat(64 << 20))).await.expect_err("refused");
+    assert!(matches!(bomb.code(), Code::OutOfRange | Code::ResourceExhausted), "{bomb:?}");
+    assert!(served.stats().await.resident_bytes < 1 << 30);
+    packed.search(query("bell")).await.expect("it goes on");
 }

@@ -20,11 +20,27 @@ async function reportNode(report) {
       el("p", {}, "The service shows ", el("code", {}, "report.html"), " in the folder of the index."),
     );
   }
-  if (api.hasKey()) {
-    // A frame cannot send the key, and a frame made from a string would inherit this page's policy and lose its styles.
-    const url = URL.createObjectURL(await report.blob());
-    return el("p", {}, "With a key the report cannot be shown inside this page. ", el("a", { href: url, download: "report.html" }, "Save the report"));
-  }
+  // A frame cannot send the key.
+  if (api.hasKey()) return inlined(await report.text());
   report.body.cancel();
   return el("iframe", { src: "/report", sandbox: "", title: "Report of measurements" });
+}
+
+/** The report as a part of this page, with its own styles. This page's policy allows those only when a script sets them. */
+function inlined(text) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const rules = [...page.querySelectorAll("style")].map((style) => style.textContent).join("\n");
+  page.querySelectorAll("style, script, link, meta, iframe, object").forEach((node) => node.remove());
+  for (const node of page.querySelectorAll("[style]")) {
+    const width = node.getAttribute("style").match(/width:\s*([\d.]+%)/)?.[1];
+    node.removeAttribute("style");
+    if (width) node.style.width = width;
+  }
+  const host = el("div", { class: "report", role: "region", "aria-label": "Report of measurements" });
+  const root = host.attachShadow({ mode: "open" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(rules.replaceAll(":root", ":host").replace(/^body\b/gm, ":host"));
+  root.adoptedStyleSheets = [sheet];
+  root.append(...page.body.childNodes);
+  return host;
 }

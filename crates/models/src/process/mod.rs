@@ -157,6 +157,12 @@ impl LlamaProcess {
         if self.worker.as_mut().is_some_and(|worker| !matches!(worker.child.try_wait(), Ok(None))) {
             self.worker = None;
         }
+        self.at_hand()
+    }
+
+    /// The child as it is, dead or alive: prompts that were handed to it are only missed when its death is heard of, and
+    /// one started in its place meanwhile would never answer them. Started when there is none.
+    fn at_hand(&mut self) -> Result<&mut Worker, GeneratorError> {
         let worker = match self.worker.take() {
             Some(worker) => worker,
             None => match start(&self.options, &self.load) {
@@ -244,7 +250,8 @@ impl Generator for LlamaProcess {
             }
             while suspects.is_empty() && in_flight.len() < room && in_flight.values().all(|lost| lost.attempts == 0) {
                 let Some(prompt) = prompts.next() else { break };
-                send(self.worker()?, &Request::Generate(prompt.clone()));
+                let worker = if in_flight.is_empty() { self.worker()? } else { self.at_hand()? };
+                send(worker, &Request::Generate(prompt.clone()));
                 in_flight.insert(prompt.id, InFlight { prompt, attempts: 0 });
             }
             if in_flight.is_empty() {
@@ -252,7 +259,7 @@ impl Generator for LlamaProcess {
             }
             // Starting the child takes as long as it takes.
             let started = self.worker.is_none();
-            let replies = &self.worker()?.replies;
+            let replies = &self.at_hand()?.replies;
             if started {
                 heard = Instant::now();
             }
@@ -263,7 +270,7 @@ impl Generator for LlamaProcess {
                     self.widen();
                     heard = Instant::now();
                     for lost in in_flight.values() {
-                        send(self.worker()?, &Request::Generate(lost.prompt.clone()));
+                        send(self.at_hand()?, &Request::Generate(lost.prompt.clone()));
                     }
                     continue;
                 }
