@@ -75,10 +75,9 @@ pub fn everything(data: &Data) -> Result<(Vec<IndexedChunk>, Known)> {
     Ok((chunks.into_values().collect(), Known { vectors, dimension: data.dimension }))
 }
 
-/// As many chunks as wanted: more of them by turning a chunk's words round and moving its vector a little, which keeps
+/// As many chunks as wanted: more of them by turning a real chunk's words round and moving its vector a little, which keeps
 /// the words' frequencies and how near vectors lie to one another about as they are.
-pub fn multiplied(chunks: &mut Vec<IndexedChunk>, known: &mut Known, size: usize) {
-    let real = chunks.len();
+pub fn multiplied(chunks: &mut Vec<IndexedChunk>, known: &mut Known, (real, size): (usize, usize)) {
     let mut random = fastrand::Rng::with_seed(real as u64);
     while chunks.len() < size {
         let (copy, of) = (chunks.len() / real, chunks.len() % real);

@@ -51,8 +51,9 @@ pub fn large(data: &Data) -> Result<()> {
     println!("by chunks of text alone, every vector scanned, no embedding:");
     let (chunks, mut known) = everything(data)?;
     let mut chunks = without_handles(chunks);
+    let real = chunks.len();
     for size in LARGE {
-        multiplied(&mut chunks, &mut known, size);
+        multiplied(&mut chunks, &mut known, (real, size));
         // One at a time: a million chunks do not leave room for the others.
         let mut one = [grown(data, &mut known, chunks.get(..size).unwrap_or(&chunks), usize::MAX)?];
         measure(&mut one, &mut known, (&data.queries, FEWER_ROUNDS))?;
