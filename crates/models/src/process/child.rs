@@ -14,6 +14,12 @@ use crate::protocol::{Backend, Load, Reply, Request};
 /// The longest line a child may write. The longest honest one is an answer of some thousand tokens.
 const MOST_REPLY_BYTES: u64 = 1 << 20;
 
+/// What tells the threads of the arithmetic how to wait for each other; whoever sets one knows better.
+const WAITING: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
+/// They look this often before they sleep, not the 300,000 times that are usual: a thread that looks holds a core which,
+/// on a shared machine, the one it waits for may need.
+const SPINS: &str = "1000";
+
 pub(super) struct Worker {
     pub child: Child,
     /// What is on its way to the child. A thread writes it, for a child that hangs leaves its pipe full.
@@ -44,7 +50,11 @@ pub(super) fn start(options: &LlamaOptions, load: &Load) -> Result<Worker, Start
     let started = Instant::now();
     let (program, arguments) = &options.worker;
     let failed = |what: &str| StartError::Refused(format!("the model's process {}: {what}", program.display()));
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    if WAITING.iter().all(|name| std::env::var_os(name).is_none()) {
+        command.env(WAITING[1], SPINS);
+    }
+    let mut child = command
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
