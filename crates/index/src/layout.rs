@@ -117,15 +117,14 @@ pub(crate) fn points_file(field: &Field) -> String {
     format!("{DENSE}/{field}.points")
 }
 
-/// `hnsw_rs` appends `.hnsw.graph` and `.hnsw.data` to this.
-pub(crate) fn graph_base(field: &Field) -> String {
-    field.to_string()
+/// The points of a graph and their links.
+pub(crate) fn links_file(field: &Field) -> String {
+    format!("{DENSE}/{field}.links")
 }
 
 /// The files of a lane's graph.
-pub(crate) fn graph_files(field: &Field) -> [String; 3] {
-    let base = graph_base(field);
-    [format!("{DENSE}/{base}.hnsw.graph"), format!("{DENSE}/{base}.hnsw.data"), points_file(field)]
+pub(crate) fn graph_files(field: &Field) -> [String; 2] {
+    [links_file(field), points_file(field)]
 }
 
 /// All files that a dense lane may have to itself.

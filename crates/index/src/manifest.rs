@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::{IndexDir, IndexError, analysis::Analysis, bm25::MetaColumns, dense::GraphEntry, layout};
 
 /// The newest format this program reads and the one it writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The oldest it reads.
 const OLDEST_VERSION: u32 = 2;
+/// The first whose graphs are lists of links. Before, they were in `hnsw_rs`'s own form.
+const LINKS_VERSION: u32 = 3;
 
 /// One generation's description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,7 +151,12 @@ impl Manifest {
         if expected.is_some_and(|expected| expected != Digest::of_bytes(&text)) {
             return Err(IndexError::corrupt(&path, "its hash is not the one in CURRENT"));
         }
-        serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))
+        let mut manifest: Self = serde_json::from_slice(&text).map_err(|error| IndexError::corrupt(&path, error))?;
+        if format.format_version < LINKS_VERSION {
+            // Its lanes are scanned, which finds no less, until the next publish makes their graphs anew.
+            manifest.lanes.iter_mut().for_each(|entry| entry.graph = None);
+        }
+        Ok(manifest)
     }
 
     /// Checks every file against its entry.

@@ -125,7 +125,7 @@ impl Reader {
     }
 
     fn load(folder: &Path, manifest: Manifest) -> Result<Self, IndexError> {
-        // Before tantivy or hnsw_rs touch a byte: both trust what they read.
+        // Before anything else touches a byte: tantivy trusts what it reads.
         manifest.check_files(folder)?;
         let words = Words::open(&folder.join(layout::BM25), manifest.metadata.clone())?;
         let vectors = Vectors::read(folder, manifest.dimension, manifest.vector_parts)?;

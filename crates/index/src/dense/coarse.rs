@@ -1,10 +1,10 @@
-//! A coarse copy of vectors, a byte a number: a quarter of the memory to read for a scan, which waits for nothing else.
+//! A coarse copy of vectors, a byte a number: a quarter of the memory to read, which is what looking at many waits for.
 //!
-//! It decides nothing. Each copy's distance from its vector is known, so that its product with a query says where the
+//! In a scan it decides nothing. Each copy's distance from its vector is known, so that its product with a query says where the
 //! true one lies (Cauchy and Schwarz); whatever could be among the nearest is then weighed exactly. The scan stays
 //! exact, and reads most vectors in their coarse form alone.
 
-use super::dot::{length, products_of_bytes};
+use super::dot::{length, products_of_bytes, some_products_of_bytes};
 
 /// More than rounding can change a product of two vectors of length 1.
 const ROUNDING: f32 = 1e-4;
@@ -40,6 +40,11 @@ impl Coarse {
     /// About what every vector's product with a query is.
     pub fn products(&self, query: &[f32]) -> Vec<f32> {
         products_of_bytes(query, &self.codes, &self.scales, self.dimension)
+    }
+
+    /// About what the product of each of some places is with a query, added to what is there.
+    pub fn products_of(&self, query: &[f32], places: &[u32], products: &mut Vec<(f32, u32)>) {
+        some_products_of_bytes(query, (&self.codes, &self.scales, self.dimension), places, products);
     }
 
     /// The places of all vectors that may be among the `wanted` nearest to a query, by their coarse products.

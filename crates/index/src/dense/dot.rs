@@ -82,6 +82,24 @@ impl WithSimd for Bytes<'_> {
     }
 }
 
+struct SomeBytes<'a>(Bytes<'a>, &'a [u32], &'a mut Vec<(f32, u32)>);
+
+impl WithSimd for SomeBytes<'_> {
+    type Output = ();
+
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(Bytes { query, codes, scales, dimension }, places, products) = self;
+        for &place in places {
+            let at = place as usize;
+            let codes = codes.get(at * dimension..(at + 1) * dimension).unwrap_or_default();
+            let scale = scales.get(at).copied().unwrap_or_default();
+            products.push((product_of_bytes(simd, query, codes) * scale, place));
+        }
+    }
+}
+
 /// In a form that the compiler turns into the widest instructions of what it is inlined into.
 #[allow(clippy::inline_always)]
 #[inline(always)]
@@ -104,6 +122,16 @@ fn product_of_bytes<S: Simd>(simd: S, query: &[f32], codes: &[i8]) -> f32 {
 /// The inner products of a vector with many that are written as bytes, each times its scale.
 pub(super) fn products_of_bytes(query: &[f32], codes: &[i8], scales: &[f32], dimension: usize) -> Vec<f32> {
     ARCH.dispatch(Bytes { query, codes, scales, dimension })
+}
+
+/// As [`products_of_bytes`], of the vectors at some places alone, added to what is there.
+pub(super) fn some_products_of_bytes(
+    query: &[f32],
+    (codes, scales, dimension): (&[i8], &[f32], usize),
+    places: &[u32],
+    products: &mut Vec<(f32, u32)>,
+) {
+    ARCH.dispatch(SomeBytes(Bytes { query, codes, scales, dimension }, places, products));
 }
 
 /// A vector's length.

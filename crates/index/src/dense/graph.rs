@@ -1,20 +1,18 @@
 //! The HNSW graph of a lane: built from its vectors, measured, carried from generation to generation while most of
 //! its points live.
 
-use std::{
-    fs, io,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use fixedbitset::FixedBitSet;
 use frontload_core::Field;
-use hnsw_rs::{anndists::dist::distances::Distance, api::AnnT, hnsw::Hnsw, hnswio::HnswIo};
+use hnsw_rs::{anndists::dist::distances::Distance, hnsw::Hnsw};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    coarse::Coarse,
     dot::dot,
+    links::Links,
     vectors::{Vectors, write_file},
 };
 use crate::{IndexError, layout};
@@ -22,10 +20,10 @@ use crate::{IndexError, layout};
 /// Neighbours a point keeps, and candidates weighed while building: `hnsw_rs`'s usual choices.
 const NEIGHBOURS: usize = 24;
 const BUILD_CANDIDATES: usize = 200;
-/// `hnsw_rs` can only write a graph of exactly this many layers.
+/// More layers than any graph that fits in memory has.
 const LAYERS: usize = 16;
-/// Candidates a search weighs at least.
-const SEARCH_CANDIDATES: usize = 128;
+/// Candidates a search weighs at least: with fewer than these, 128 say, a graph of 100,000 finds 0.93 of the nearest 100.
+const SEARCH_CANDIDATES: usize = 200;
 /// Vectors the graph is measured with.
 const PROBES: usize = 200;
 
@@ -57,10 +55,10 @@ impl Distance<f32> for UnitDistance {
 
 /// An open graph.
 pub(super) struct Graph {
-    hnsw: Hnsw<'static, f32, UnitDistance>,
+    links: Links,
+    copies: Coarse,
     /// Vectors it leads to.
     reached: FixedBitSet,
-    points: usize,
 }
 
 /// Builds a graph, measures it and writes it.
@@ -75,20 +73,17 @@ pub(crate) fn write_graph(
     let points: Vec<(&[f32], usize)> =
         distinct.iter().filter_map(|&at| Some((vectors.get(at)?, at as usize))).collect();
     hnsw.parallel_insert_slice(&points);
+    let links = Links::of(&hnsw);
+    drop(hnsw);
+    let copies = links.copies(vectors);
     let leads_to = |&&(vector, at): &&(&[f32], usize)| {
-        hnsw.search(vector, 10, SEARCH_CANDIDATES).iter().any(|near| near.d_id == at)
+        links.nearest((&copies, vectors), vector, (10, SEARCH_CANDIDATES)).iter().any(|near| near.1 as usize == at)
     };
     let reached: Vec<u32> = points.par_iter().filter(leads_to).map(|(_, at)| *at as u32).collect();
     let unreached = points.len() - reached.len();
-    let (recall_at_10, recall_at_100, probes) = measure(&hnsw, &points, &probes(vectors, distinct));
-    let folder = generation.join(layout::DENSE);
-    // hnsw_rs panics on an unwritable folder; a failed graph is an I/O failure like any other.
-    let dumped = catch_unwind(AssertUnwindSafe(|| hnsw.file_dump(&folder, &layout::graph_base(field))));
-    match dumped {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => return Err(IndexError::io(&folder, io::Error::other(error))),
-        Err(_) => return Err(IndexError::io(&folder, io::Error::other("the graph could not be written"))),
-    }
+    let (recall_at_10, recall_at_100, probes) =
+        measure(&links, (&copies, vectors), &points, &probes(vectors, distinct));
+    links.write(&generation.join(layout::links_file(field)))?;
     let all = [points.len() as u32].into_iter().chain(reached);
     let bytes: Vec<u8> = all.flat_map(u32::to_le_bytes).collect();
     write_file(&generation.join(layout::points_file(field)), &bytes)?;
@@ -107,16 +102,16 @@ pub(crate) fn reached(generation: &Path, field: &Field) -> Result<(usize, FixedB
 
 impl Graph {
     /// Opens a graph whose files have been checked.
-    pub fn open(generation: &Path, field: &Field) -> Result<Self, IndexError> {
+    pub fn open(generation: &Path, field: &Field, vectors: &Vectors) -> Result<Self, IndexError> {
         let (points, reached) = reached(generation, field)?;
-        let folder = generation.join(layout::DENSE);
-        // The graph borrows its loader, which is a few hundred bytes: leaking it gives the graph an owner.
-        let loader: &'static HnswIo = Box::leak(Box::new(HnswIo::new(&folder, &layout::graph_base(field))));
-        match catch_unwind(AssertUnwindSafe(|| loader.load_hnsw_with_dist(UnitDistance))) {
-            Ok(Ok(hnsw)) => Ok(Self { hnsw, reached, points }),
-            Ok(Err(error)) => Err(IndexError::corrupt(&folder, error)),
-            Err(_) => Err(IndexError::corrupt(&folder, "its graph does not load")),
+        let path = generation.join(layout::links_file(field));
+        let links = Links::read(&path)?;
+        let known = links.vectors();
+        if known.len() != points || known.iter().any(|&at| at as usize >= vectors.len()) {
+            return Err(IndexError::corrupt(&path, "its points are not those of its vectors"));
         }
+        let copies = links.copies(vectors);
+        Ok(Self { links, copies, reached })
     }
 
     /// Whether a search can find a vector.
@@ -126,17 +121,15 @@ impl Graph {
 
     /// Vectors it holds, those that are dead by now too.
     pub fn points(&self) -> usize {
-        self.points
+        self.links.vectors().len()
     }
 
     /// The vectors near a unit vector, with their similarity.
     ///
     /// `scarce` is the share of its points that are wanted at all: the others use up what a search may look at.
-    pub fn search(&self, query: &[f32], wanted: usize, scarce: f64) -> Vec<(f32, u32)> {
-        let wanted = wanted.min(self.points);
+    pub fn search(&self, vectors: &Vectors, query: &[f32], wanted: usize, scarce: f64) -> Vec<(f32, u32)> {
         let candidates = (SEARCH_CANDIDATES as f64 / scarce) as usize;
-        let found = self.hnsw.search(query, wanted, wanted.max(candidates));
-        found.iter().map(|near| (1.0 - near.distance, near.d_id as u32)).collect()
+        self.links.nearest((&self.copies, vectors), query, (wanted.min(self.points()), candidates))
     }
 }
 
@@ -151,16 +144,21 @@ fn probes<'a>(vectors: &'a Vectors, distinct: &[u32]) -> Vec<&'a [f32]> {
 }
 
 /// Recall of the nearest 10 and 100 against a scan, and with how many probes it was measured.
-fn measure(hnsw: &Hnsw<f32, UnitDistance>, points: &[(&[f32], usize)], probes: &[&[f32]]) -> (f64, f64, u64) {
+fn measure(
+    links: &Links,
+    (copies, vectors): (&Coarse, &Vectors),
+    points: &[(&[f32], usize)],
+    probes: &[&[f32]],
+) -> (f64, f64, u64) {
     let found: Vec<(usize, usize, usize, usize)> = probes
         .par_iter()
         .map(|probe| {
             let mut exact: Vec<(f32, usize)> = points.iter().map(|(vector, at)| (dot(probe, vector), *at)).collect();
             exact.sort_unstable_by(|left, right| right.0.total_cmp(&left.0));
-            let near = hnsw.search(probe, 100, SEARCH_CANDIDATES);
+            let near = links.nearest((copies, vectors), probe, (100, SEARCH_CANDIDATES));
             let shared = |depth: usize| {
                 let wanted = exact.iter().take(depth);
-                let hit = |at: usize| near.iter().take(depth).any(|near| near.d_id == at);
+                let hit = |at: usize| near.iter().take(depth).any(|near| near.1 as usize == at);
                 (wanted.clone().filter(|(_, at)| hit(*at)).count(), wanted.len())
             };
             let ((ten, of_ten), (hundred, of_hundred)) = (shared(10), shared(100));

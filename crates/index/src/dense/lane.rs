@@ -76,7 +76,7 @@ impl DenseLane {
         let mean = read_words(&generation.join(layout::mean_file(field)))?.into_iter().map(f32::from_bits).collect();
         let rows = Rows::new(rows);
         let searched = if has_graph {
-            Searched::Graph(Box::new(BesideGraph::open(generation, field, &rows)?))
+            Searched::Graph(Box::new(BesideGraph::open(generation, field, (&rows, vectors))?))
         } else {
             Searched::Scan(coarse(&rows, vectors))
         };
@@ -126,7 +126,7 @@ impl DenseLane {
         let live = in_graph as f64 / beside.graph.points().max(1) as f64;
         let scarce = (live.min(1.0) * share).max(0.05);
         let wanted = depth as f64 * self.rows.per_chunk().clamp(1.0, MOST_ROWS_A_CHUNK) / scarce;
-        let mut near = beside.graph.search(query, wanted as usize, scarce);
+        let mut near = beside.graph.search(vectors, query, wanted as usize, scarce);
         near.extend(scan(query, beside.flat.iter().filter_map(|&at| Some((at, vectors.get(at)?)))));
         self.best_of(&near, among)
     }
@@ -196,8 +196,8 @@ fn coarse(rows: &Rows, vectors: &Vectors) -> Coarse {
 }
 
 impl BesideGraph {
-    fn open(generation: &Path, field: &Field, rows: &Rows) -> Result<Self, IndexError> {
-        let graph = Graph::open(generation, field)?;
+    fn open(generation: &Path, field: &Field, (rows, vectors): (&Rows, &Vectors)) -> Result<Self, IndexError> {
+        let graph = Graph::open(generation, field, vectors)?;
         let flat = rows.vectors().iter().copied().filter(|&vector| !graph.leads_to(vector)).collect();
         Ok(Self { graph, flat })
     }

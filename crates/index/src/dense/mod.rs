@@ -7,6 +7,7 @@ mod coarse;
 mod dot;
 mod graph;
 mod lane;
+mod links;
 mod rows;
 mod vectors;
 
