@@ -16,6 +16,10 @@ mod endpoint;
 // What no model should have to read, and what becomes of it.
 mod adversarial;
 
+// Passages that want something: of the model, the terminal, the page.
+#[cfg(target_os = "linux")]
+mod untrusted;
+
 // The scripted server.
 mod http;
 

@@ -1,16 +1,16 @@
 //! What people see. Text from a corpus or a model is never trusted with the terminal.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use frontload_core::{Chunk, Handle};
+use frontload_core::{Chunk, Handle, escape_json, is_hidden};
 use frontload_engine::{Hit, LaneEvidence};
 use frontload_eval::{Paired, p_value};
 use serde::Serialize;
 use serde_json::json;
 
-/// Prints one JSON object on a line of its own.
+/// Prints one JSON object on a line of its own, with nothing in it that a terminal would obey.
 pub fn json(value: &impl Serialize) {
-    let text = serde_json::to_string(value).unwrap_or_default();
+    let text = escape_json(&serde_json::to_string(value).unwrap_or_default());
     if writeln!(std::io::stdout(), "{text}").is_err() {
         std::process::exit(0);
     }
@@ -39,13 +39,14 @@ pub fn line(text: &str) {
     }
 }
 
+/// Prints what belongs into a file: as it is, and cleaned only where a terminal would show it.
+pub fn content(text: &str) {
+    if std::io::stdout().is_terminal() { line(&clean(text)) } else { line(text) }
+}
+
 /// Replaces control, direction and zero-width characters by `·`, but keeps line ends.
 pub fn clean(text: &str) -> String {
-    let hidden = |letter: char| {
-        (letter.is_control() && letter != '\n')
-            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().map(|letter| if hidden(letter) { '·' } else { letter }).collect()
+    text.chars().map(|letter| if letter != '\n' && is_hidden(letter) { '·' } else { letter }).collect()
 }
 
 /// On one line, cut to a width in characters.

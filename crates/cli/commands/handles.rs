@@ -118,7 +118,7 @@ fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
 
 fn export(config: &Config) -> anyhow::Result<ExitCode> {
     for row in export_handles(&open(&config.index)?)? {
-        print::line(&serde_json::to_string(&row)?);
+        print::json(&row);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -43,7 +43,7 @@ pub fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
             ));
         }
         for item in &indexed.rejected {
-            let why = if item.detail.is_empty() { String::new() } else { format!(": {}", item.detail) };
+            let why = if item.detail.is_empty() { String::new() } else { format!(": {}", print::clean(&item.detail)) };
             print::line(&format!(
                 "  {dim}{:<10} {}  not indexed, {}{why}{dim:#}",
                 item.kind,

@@ -47,7 +47,7 @@ pub fn examples(config: &Config, args: &ExamplesArgs) -> anyhow::Result<ExitCode
              (`frontload review`, and publish)"
         );
     }
-    print::line(text.trim());
+    print::content(text.trim());
     eprintln!(
         "{count} examples; put them in a copy of the schema and measure it before you keep them: docs/training.md"
     );

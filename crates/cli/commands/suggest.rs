@@ -100,7 +100,8 @@ fn describe(suggestion: &Suggestion, queries: &[LoggedQuery]) -> String {
     lines.push(String::new());
     for Proposed { candidate, named_by_model, wanted_by, examples } in kinds {
         let origin = if *named_by_model { ", named by the model" } else { "" };
-        lines.push(format!("{}: {} ({} queries{origin})", candidate.kind, candidate.ask, wanted_by.len()));
+        let ask = print::clean(&candidate.ask);
+        lines.push(format!("{}: {ask} ({} queries{origin})", candidate.kind, wanted_by.len()));
         let said = |query: usize| examples.iter().find(|(at, _)| *at == query).map(|(_, said)| said);
         lines.extend(wanted_by.iter().take(SHOWN).map(|&query| match said(query) {
             Some(said) => format!("  {}  ->  “{}”", text(query), print::cut(said, 60)),

@@ -10,6 +10,7 @@ mod filter;
 pub mod fold;
 pub mod fusion;
 mod handle;
+mod hidden;
 mod interval;
 mod lane;
 mod model;
@@ -23,6 +24,7 @@ pub use document::{Anchor, Document, Form, MetaValue, Metadata, Origin, Place, U
 pub use filter::{Comparison, Filter, FilterError, Operand, Subject};
 pub use fusion::{Against, Contribution, Fused, Fusion, LaneRanking, Part, Scale};
 pub use handle::{Evidence, Handle, Reason, Rejected, Said, Source};
+pub use hidden::{escape_json, is_hidden};
 pub use interval::{Interval, IntervalError};
 pub use lane::{Field, Lane, LaneError, Method, WeighedLane};
 pub use model::{

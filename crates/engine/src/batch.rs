@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema};
+use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema, escape_json};
 use frontload_corpus::{chunk_all, read_corpus};
 use frontload_enrich::{Job, Record, SettledAnswer};
 use frontload_index::IndexDir;
@@ -90,7 +90,8 @@ pub fn export_prompts(
             "url": "/v1/chat/completions",
             "body": (elsewhere.body)(&prompt, elsewhere.model),
         });
-        writeln!(out, "{line}").map_err(EngineError::Output)?;
+        // Without a file to go to it goes to a terminal.
+        writeln!(out, "{}", escape_json(&line.to_string())).map_err(EngineError::Output)?;
         written += 1;
     }
     Ok(written)

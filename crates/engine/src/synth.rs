@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use fastrand::Rng;
 use frontload_core::{
     AnswerForm, Chunk, ChunkId, Constraint, Embedder, Generator, Lane, Message, Method, Prompt, TextRole, ask_once,
-    fold,
+    fold, is_hidden,
 };
 use frontload_index::{IndexError, Reader};
 use serde::Deserialize;
@@ -208,5 +208,5 @@ fn write(generator: &mut dyn Generator, chunk: &Chunk, query_type: &QueryType) -
     let answer = ask_once(generator, prompt)?.ok();
     let said = answer.and_then(|completion| serde_json::from_str::<Said>(completion.text.trim()).ok());
     let text = said.map(|said| said.query.split_whitespace().collect::<Vec<_>>().join(" "));
-    Ok(text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)))
+    Ok(text.filter(|text| !text.is_empty() && !text.chars().any(is_hidden)))
 }

@@ -24,8 +24,11 @@ pub fn parse(raw: &str, kinds: &[&str]) -> Result<Answer, String> {
     Ok(answer)
 }
 
-/// What follows the model's thinking aloud, if it did.
+/// What follows the model's thinking aloud, if it did. An object has not thought: a mark in it is its passage's.
 fn after_thinking(raw: &str) -> Result<&str, String> {
+    if raw.trim_start().starts_with('{') {
+        return Ok(raw);
+    }
     match (raw.trim_start().starts_with("<think>"), raw.rsplit_once("</think>")) {
         (_, Some((_, said))) => Ok(said),
         (true, None) => Err("the answer is all thinking, and was cut before it said anything".to_owned()),
@@ -95,6 +98,7 @@ mod tests {
         check("time: a\ntime: b", &[("time", &["a"])]);
         check("<think>\nHm: mood?\n</think>\nmood: calm", &[("mood", &["calm"])]);
         check("{\"time\": [\"dawn\", \" \"], \"mood\": \"calm\"}", &[("time", &["dawn"]), ("mood", &["calm"])]);
+        check("{\"time\": [\"a </think> b\"]}", &[("time", &["a </think> b"])]);
         check("```json\n{\"time\": [\"None\", 7], \"colour\": []}\n```", &[("time", &[])]);
     }
 

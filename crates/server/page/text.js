@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 // Controls, and characters that reorder or hide text: a corpus could use them to look like something else. Joiners
 // (U+200C, U+200D) are left alone, since scripts and emoji need them.
 const UNSEEN =
-  /[\0-\x08\v\f\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+  /[\0-\x08\v\f\x0e-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 
 /** Appends text to a node; unseen characters appear as their number. */
 export function appendVisible(node, text) {

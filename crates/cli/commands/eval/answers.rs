@@ -222,7 +222,8 @@ fn describe(args: &EvalAnswersArgs, questions: &[Question], columns: &[Column]) 
         for (at, question) in questions.iter().enumerate() {
             for column in columns {
                 let (Some(score), Some(given)) = (column.scores.get(at), column.given.get(at)) else { continue };
-                print::line(&format!("{}  {}  {score:?}  {}", question.id, column.name, print::cut(&given.text, 80)));
+                let (id, said) = (print::clean(&question.id), print::cut(&given.text, 80));
+                print::line(&format!("{id}  {}  {score:?}  {said}", column.name));
             }
         }
     }

@@ -51,7 +51,7 @@ pub fn run(
         for (name, ids) in groups(args, topics) {
             let mean = |outcome: &Outcome| outcome.measured.mean(measure, |id| ids.contains(id)).unwrap_or(0.0);
             let values: String = columns.iter().map(|(_, outcome)| format!("{:>15.3}", mean(outcome))).collect();
-            print::line(&format!("{name:<14}{:>7}{values}", ids.len()));
+            print::line(&format!("{:<14}{:>7}{values}", print::clean(&name), ids.len()));
         }
         for (name, compared) in against_first(&columns, measure) {
             print::line(&format!("  {name} against the first: {}", print::difference(&compared, "topics")));

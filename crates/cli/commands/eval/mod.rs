@@ -86,6 +86,7 @@ fn search(config: &Config, args: &EvalSearchArgs) -> anyhow::Result<ExitCode> {
             let mean = outcome.measured.mean(measure, |topic| ids.contains(topic)).unwrap_or(0.0);
             format!("{mean:>8.3}")
         });
+        let name = print::clean(&name);
         print::line(&format!("{name:<14}{:>7}  {}", ids.len(), values.collect::<Vec<_>>().join(" ")));
     }
     let bounds: Vec<(f64, f64)> = args.measures.0.iter().map(|&measure| bounds(&outcome.measured, measure)).collect();
@@ -98,7 +99,7 @@ fn search(config: &Config, args: &EvalSearchArgs) -> anyhow::Result<ExitCode> {
     if args.per_query {
         for (topic, values) in &outcome.measured.per_topic {
             let values: Vec<String> = values.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
-            print::line(&format!("{topic}  {}", values.join("  ")));
+            print::line(&format!("{}  {}", print::clean(topic), values.join("  ")));
         }
     }
     Ok(ExitCode::SUCCESS)

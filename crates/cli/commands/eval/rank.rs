@@ -69,7 +69,7 @@ impl Ranking {
                 .leaks
                 .iter()
                 .take(SHOWN)
-                .map(|(topic, handle)| format!("{topic} = “{}”", print::cut(handle, 60)))
+                .map(|(topic, handle)| format!("{} = “{}”", print::clean(topic), print::cut(handle, 60)))
                 .collect();
             eprintln!(
                 "warning: {} of {} topics say what a handle says in the same words ({}): were they made from the handles?",

@@ -71,9 +71,10 @@ pub fn gather(found: SearchResponse, question: &str, embed: &mut Embed) -> Resul
     Ok(Material { hits, generation, degraded, passages, quotes, question, nearness })
 }
 
+/// On one line, the title too: a line of its own could pass for another passage, or for the question.
 fn passage(chunk: &Chunk) -> String {
-    let (text, _) = one_line(&chunk.text);
-    if chunk.title.is_empty() { text } else { format!("{}: {text}", chunk.title) }
+    let ((title, _), (text, _)) = (one_line(&chunk.title), one_line(&chunk.text));
+    if title.is_empty() { text } else { format!("{title}: {text}") }
 }
 
 /// A passage's text with single blanks, and whether it was cut to what fits beside others.
@@ -81,4 +82,16 @@ fn one_line(text: &str) -> (String, bool) {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = text.char_indices().nth(PASSAGE_CHARS).map_or(text.len(), |(at, _)| at);
     (text.get(..end).unwrap_or_default().to_owned(), end < text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_cannot_pass_for_two() {
+        let chunk =
+            Chunk { title: "Log\n[2] Minutes".into(), text: "Rain.\n\nQuestion: why?".into(), ..Chunk::default() };
+        assert_eq!(passage(&chunk), "Log [2] Minutes: Rain. Question: why?");
+    }
 }

@@ -1,6 +1,6 @@
 //! What a language model adds: names for queries that no known kind reaches, and what handles would have to say.
 
-use frontload_core::{AnswerForm, Constraint, Evidence, Generator, Message, Prompt, ask_once};
+use frontload_core::{AnswerForm, Constraint, Evidence, Generator, Message, Prompt, ask_once, is_hidden};
 use frontload_enrich::{lark, parse};
 use serde::Deserialize;
 use serde_json::json;
@@ -67,7 +67,9 @@ pub(super) fn name_kind(
     let Some(said) = ask(generator, messages, constraint)? else { return Ok(None) };
     let Ok(Named { kind, ask }) = serde_json::from_str(&said) else { return Ok(None) };
     let kind: String = kind.to_lowercase().chars().filter(char::is_ascii_lowercase).take(32).collect();
-    let usable = kind.len() >= 3 && !frontload_core::Field::is_reserved(&kind) && !ask.contains(['|', '\n']);
+    let usable = kind.len() >= 3
+        && !frontload_core::Field::is_reserved(&kind)
+        && !ask.chars().any(|letter| letter == '|' || is_hidden(letter));
     if !usable || known.iter().any(|known| known.kind == kind) {
         return Ok(None);
     }

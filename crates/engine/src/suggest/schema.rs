@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use frontload_core::{ChunkId, Schema};
+use frontload_core::{ChunkId, Schema, is_hidden};
 use frontload_index::Reader;
 use toml::Value;
 
@@ -110,5 +110,5 @@ fn quoted(text: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|letter| !letter.is_control()).collect()
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|&letter| !is_hidden(letter)).collect()
 }

@@ -2,6 +2,7 @@
 //! by `inspect`, never indexed, still in the ledger.
 
 mod corpus;
+mod safe;
 mod words;
 
 use std::collections::{BTreeMap, HashSet};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use frontload_core::{Chunk, Evidence, Handle, Interval, KindSpec, Normaliser, Reason, Rejected, Schema, Source, fold};
 
 pub(crate) use corpus::drop_filler;
+pub(crate) use safe::is_unsafe;
 
 use crate::when;
 use words::{ChunkWords, repeats_itself, says_something, tells};
@@ -140,11 +142,12 @@ impl<'a> Judge<'a> {
         let mut seen = HashSet::new();
         for (span, read) in when::find(&self.chunk.text, &self.time_context()) {
             let full = accepted.len() >= spec.max_items as usize || read.text.chars().count() > spec.max_chars as usize;
+            let fallen = if is_unsafe(&read.text) { Some(Reason::Unsafe) } else { full.then_some(Reason::TooLong) };
             if !seen.insert(fold::fold(&read.text)) {
                 continue;
             }
-            if full {
-                let (kind, reason) = (spec.kind.clone(), Reason::TooLong);
+            if let Some(reason) = fallen {
+                let kind = spec.kind.clone();
                 rejected.push(Rejected { kind, text: read.text, reason, detail: String::new() });
             } else {
                 let passed = Passed { text: read.text, span: Some(span), interval: read.interval };
@@ -201,15 +204,6 @@ pub(crate) fn gate_import(handle: Handle, chunk: &Chunk) -> Result<Handle, Rejec
         return Ok(Handle { span: Some((start as u32, end as u32)), ..handle });
     }
     Ok(handle)
-}
-
-/// Control characters, bidirectional overrides, zero-width characters, addresses and special-token marks.
-pub(crate) fn is_unsafe(text: &str) -> bool {
-    let hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().any(hidden) || ["://", "www.", "<|", "|>"].iter().any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use frontload_core::is_hidden;
+
 use super::{Report, Worst, plot, verdict};
 use crate::{ALPHA, Ablated, Effect, Verdict};
 
@@ -173,7 +175,7 @@ pub(super) fn escaped(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            letter if letter.is_control() && letter != '\n' => safe.push('·'),
+            letter if letter != '\n' && is_hidden(letter) => safe.push('·'),
             letter => safe.push(letter),
         }
     }

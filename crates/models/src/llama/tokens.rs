@@ -84,3 +84,51 @@ impl LoadedModel {
         Ok(tokens)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use llama_cpp_2::{llama_backend::LlamaBackend, model::params::LlamaModelParams};
+
+    use super::*;
+
+    /// What `make setup` fetches.
+    fn small_model() -> PathBuf {
+        let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.models"));
+        let folder = std::env::var_os("FRONTLOAD_MODELS").map_or_else(beside, PathBuf::from);
+        folder.join("SmolLM2-135M-Instruct.Q4_1.gguf")
+    }
+
+    #[test]
+    fn marks_are_broken_and_the_rest_is_kept() {
+        let specials = Specials(vec!["<|im_start|>".to_owned(), "[INST]".to_owned()]);
+        let check = |text: &str, expected: &str| assert_eq!(specials.broken(text), expected, "{text:?}");
+        check("Fog <|im_start|>system [INST]", "Fog < |im_start|>system [ INST]");
+        check("<|im_<|im_start|>start|>", "<|im_< |im_start|>start|>");
+        check("no marks | at <all>", "no marks | at <all>");
+    }
+
+    #[test]
+    fn data_never_becomes_a_special_token() {
+        let mut backend = LlamaBackend::init().expect("llama.cpp starts");
+        backend.void_logs();
+        let params = LlamaModelParams::default().with_vocab_only(true);
+        let model = LlamaModel::load_from_file(&backend, small_model(), &params).expect("a model; run `make setup`");
+        let (vocab, specials) = (model.vocab(), Specials::of(&model));
+        let is_special = |&token: &LlamaToken| {
+            let piece = String::from_utf8_lossy(&vocab.token_to_piece(token, true, None)).into_owned();
+            vocab.attr(token).contains(LlamaTokenAttr::Control) || specials.0.contains(&piece)
+        };
+        let foreign =
+            ["<|eot_id|>", "<start_of_turn>", "</s>", "[INST]", "<|end|>", "<<SYS>>", "<think>"].map(String::from);
+        assert!(specials.0.iter().any(|text| text == "<|im_start|>"), "{:?}", specials.0);
+        for text in specials.0.iter().chain(&foreign) {
+            let data = specials.broken(&format!("Fog {text}system {text}{text}\n{text}"));
+            let tokens = vocab.tokenize(data.as_bytes(), false, false);
+            assert!(!tokens.iter().any(is_special), "{text}: {tokens:?}");
+        }
+        // It is the template's part that they come from.
+        assert!(vocab.tokenize(b"<|im_start|>", false, true).iter().any(is_special));
+    }
+}

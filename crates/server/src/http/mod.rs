@@ -21,7 +21,8 @@ use axum::{
         DefaultBodyLimit, Path, Query, State,
         rejection::{JsonRejection, QueryRejection},
     },
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware,
     response::{IntoResponse, Response, Sse, sse::Event},
     routing::{get, post},
 };
@@ -78,8 +79,15 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/metrics", get(metrics))
         .route("/report", get(report));
     let api = if shared.service.reviewing.is_some() { api.merge(review::routes()) } else { api };
-    let api = api.layer(DefaultBodyLimit::max(REQUEST_BYTES)).with_state(shared);
+    let api = api.layer(DefaultBodyLimit::max(REQUEST_BYTES)).layer(middleware::map_response(unsniffed));
+    let api = api.with_state(shared);
     api.merge(assets::routes())
+}
+
+/// What is said holds other people's text: no browser is to guess that it is a page.
+async fn unsniffed(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
@@ -268,7 +276,7 @@ pub(crate) fn failed(status: &Status) -> Response {
     let code = if reason.as_deref() == Some(TOO_LARGE) { StatusCode::PAYLOAD_TOO_LARGE } else { code };
     let mut response = (code, Json(described(status))).into_response();
     if code == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(seconds) = retry_after(status) {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
