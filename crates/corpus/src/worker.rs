@@ -1,5 +1,6 @@
 //! The child that parses PDFs: takes files on stdin, each behind its length, answers with a line of JSON each, and ends
-//! when its parent does. It opens no file itself. On Linux it limits itself; elsewhere its parent's patience is the limit.
+//! when its parent does. It opens none of them itself. On Linux it limits itself; elsewhere its parent's patience is the
+//! limit.
 
 use std::{
     io::{self, Read, Write},
