@@ -57,6 +57,10 @@ mod freshness;
 // Every form a corpus comes in.
 mod formats;
 
+// Files made to hang a reader, to exhaust it or to lead it astray.
+#[cfg(target_os = "linux")]
+mod hostile_files;
+
 // A served index.
 mod served;
 

@@ -8,7 +8,7 @@ mod logs;
 mod print;
 mod progress;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser;
 
@@ -39,8 +39,13 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    if let Command::LlmWorker = cli.command {
-        return commands::worker::run();
+    match cli.command {
+        Command::LlmWorker => return commands::worker::run_llm(),
+        Command::PdfWorker => return commands::worker::run_pdf(),
+        _ => {}
+    }
+    if let Ok(program) = env::current_exe() {
+        frontload_engine::parse_pdfs_with(program, vec![config::PDF_WORKER_ARGUMENT.to_owned()]);
     }
     let config = config::Config::load(&cli.global)?;
     match cli.command {
@@ -74,6 +79,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Show) => commands::config::show(&config),
         Command::Man(args) => commands::completions::man(&args),
         Command::Completions(args) => Ok(commands::completions::run(&args)),
-        Command::LlmWorker => unreachable!("handled above"),
+        Command::LlmWorker | Command::PdfWorker => unreachable!("handled above"),
     }
 }

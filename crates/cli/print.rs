@@ -49,6 +49,11 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter != '\n' && is_hidden(letter) { '·' } else { letter }).collect()
 }
 
+/// The same on one line: a name that comes from a file may break it, and be taken for two.
+pub fn name(text: &str) -> String {
+    clean(text).replace('\n', "·")
+}
+
 /// On one line, cut to a width in characters.
 pub fn cut(text: &str, width: usize) -> String {
     let text = clean(&text.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -77,7 +82,7 @@ pub fn hit(hit: &Hit, explain: bool) {
     line(&format!(
         "{:>2}. {bold}{}{bold:#}  {title}  {dim}{:.3}{plain}{dim:#}",
         hit.rank,
-        clean(&hit.chunk.id()),
+        name(&hit.chunk.id()),
         hit.score
     ));
     line(&format!("    {}", cut(&hit.chunk.text, 100)));

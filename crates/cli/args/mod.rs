@@ -145,4 +145,7 @@ pub enum Command {
     /// The process that holds llama.cpp; started by the others
     #[command(name = "__llm-worker", hide = true)]
     LlmWorker,
+    /// The process that parses PDFs; started by the others
+    #[command(name = "__pdf-worker", hide = true)]
+    PdfWorker,
 }

@@ -111,7 +111,7 @@ fn describe(config: &Config, report: &Report) {
 fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
     let count = items.len();
     for (place, reason) in items.take(SHOWN) {
-        eprintln!("  {what}: {}: {}", print::clean(place), print::clean(reason));
+        eprintln!("  {what}: {}: {}", print::name(place), print::name(reason));
     }
     if count > SHOWN {
         eprintln!("  {what}: {} more (all with --json)", count - SHOWN);

@@ -65,7 +65,7 @@ fn side_by_side(config: &Config, plain: &SearchResponse, all: &SearchResponse) {
     for rank in 0..plain.hits.len().max(all.hits.len()) {
         let cell = |hit: Option<&Hit>| {
             hit.map_or_else(String::new, |hit| {
-                format!("{}  {}", print::clean(&hit.chunk.id()), print::cut(&hit.chunk.title, 30))
+                format!("{}  {}", print::name(&hit.chunk.id()), print::cut(&hit.chunk.title, 30))
             })
         };
         let (left, right) = (plain.hits.get(rank), all.hits.get(rank));
@@ -151,7 +151,7 @@ fn ask_service(config: &Config, args: &SearchArgs, url: &str) -> anyhow::Result<
         print::line(&format!(
             "{:>2}. {}  {}  {:.3}{matched}",
             hit.rank,
-            print::clean(&hit.chunk_id),
+            print::name(&hit.chunk_id),
             print::cut(&hit.title, 50),
             hit.score
         ));

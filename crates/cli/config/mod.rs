@@ -25,6 +25,8 @@ const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const DEFAULT_EMBEDDER: &str = "all-MiniLM-L6-v2";
 /// How the program, re-executed, becomes the process that holds llama.cpp.
 pub const WORKER_ARGUMENT: &str = "__llm-worker";
+/// Starts this program as the process that parses PDFs.
+pub const PDF_WORKER_ARGUMENT: &str = "__pdf-worker";
 
 /// Everything settled.
 pub struct Config {

@@ -11,10 +11,14 @@ use rayon::prelude::*;
 
 use crate::{
     CorpusError,
+    apart::Apart,
     formats::{self, FORMATS},
     language,
     walk::{self, SourceFile},
 };
+
+/// So many items of one file are listed: a damaged one may have millions.
+const MOST_LISTED: usize = 1000;
 
 /// Everything readable.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ pub struct Corpus {
     pub documents: Vec<Document>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
+    /// How much more of one file was left out than is listed.
+    unlisted: usize,
 }
 
 /// Something that was left out.
@@ -47,6 +53,7 @@ pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     let mut opened = HashSet::new();
     let mut sources = Vec::new();
     let mut ids = HashMap::new();
+    let apart = Apart::new();
     for path in paths {
         let found = walk::files_of(path)?;
         if !given.insert(absolute(path)) {
@@ -61,7 +68,7 @@ pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
         for file in again {
             corpus.skip(file.path.display().to_string(), "it was read before");
         }
-        let read: Vec<Corpus> = files.par_iter().map(formats::read).collect();
+        let read: Vec<Corpus> = files.par_iter().map(|file| formats::read(file, &apart)).collect();
         for part in read {
             corpus.skipped.extend(part.skipped);
             for document in part.documents {
@@ -82,7 +89,7 @@ impl Corpus {
     /// Takes a document in, unless there is nothing in it.
     pub(crate) fn add(&mut self, place: String, document: Document) {
         if document.text.trim().is_empty() {
-            self.skip(place, "its text is empty");
+            self.skip_item(place, "its text is empty");
         } else {
             self.documents.push(document);
         }
@@ -90,6 +97,24 @@ impl Corpus {
 
     pub(crate) fn skip(&mut self, place: String, reason: impl ToString) {
         self.skipped.push(Skipped { place, reason: reason.to_string() });
+    }
+
+    /// Leaves out one of what may be many items of a file.
+    pub(crate) fn skip_item(&mut self, place: String, reason: impl ToString) {
+        if self.skipped.len() < MOST_LISTED {
+            self.skip(place, reason);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Says what is left to say of a file that was read.
+    pub(crate) fn close(&mut self, place: String) {
+        if self.documents.is_empty() && self.skipped.is_empty() {
+            self.skip(place, "nothing is in it");
+        } else if self.unlisted > 0 {
+            self.skip(place, format!("{} more of its items cannot be read", self.unlisted));
+        }
     }
 
     /// Takes over a document of the last source. `ids` knows which source each id is in.

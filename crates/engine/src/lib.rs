@@ -31,7 +31,7 @@ pub use browse::{HandlePage, HandleQuery, Shown, document, handles, show};
 pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
 pub use conduct::{Conduct, Passed};
 pub use diff::{Difference, HandleChange, Moved, diff, moved};
-pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
+pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, parse_pdfs_with, pdf_worker, read_corpus};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
 pub use publish::{DEFAULT_FUSION, untuned_weights};

@@ -1,16 +1,15 @@
 //! Records in JSON: one a line, or an array of them in a file of its own. What a record holds besides its id, title,
 //! text and language becomes metadata.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-};
+use std::io::{self, BufRead, BufReader};
 
 use frontload_core::{Anchor, Document, Form, MetaValue, Metadata, Origin, Unit};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::DOCUMENT_BYTES;
-use crate::{Corpus, language, walk::SourceFile};
+use crate::{Corpus, encoding, language, walk::SourceFile};
+
+const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Reads a file with a record on every line, however many there are.
 pub(crate) fn read_lines(file: &SourceFile) -> Corpus {
@@ -40,30 +39,34 @@ pub(crate) fn read_array(file: &SourceFile) -> Corpus {
 }
 
 fn add_lines(file: &SourceFile, corpus: &mut Corpus) -> io::Result<()> {
-    let mut reader = BufReader::new(File::open(&file.path)?);
+    let mut reader = BufReader::new(file.open()?);
     let mut line = Vec::new();
     for number in 1.. {
         let length = read_line(&mut reader, &mut line)?;
         if length == 0 {
             break;
         }
+        if number == 1 && UTF_16_MARKS.iter().any(|mark| line.starts_with(mark)) {
+            return Err(io::Error::other("UTF-16, where lines of JSON are UTF-8; convert it"));
+        }
         let place = || format!("{}:{number}", file.path.display());
         // A byte order mark is no part of the first record.
         let bytes = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
         if length > DOCUMENT_BYTES {
-            corpus.skip(place(), format!("a line of {} MiB, larger than {}", length >> 20, DOCUMENT_BYTES >> 20));
+            corpus.skip_item(place(), format!("a line of {} MiB, larger than {}", length >> 20, DOCUMENT_BYTES >> 20));
         } else if let Ok(record) = std::str::from_utf8(bytes) {
             if !record.trim().is_empty() {
                 add(file, number, record, corpus);
             }
         } else {
-            corpus.skip(place(), "not UTF-8");
+            corpus.skip_item(place(), "not UTF-8");
         }
     }
     Ok(())
 }
 
-/// Reads one line and says how long it is. What is longer than a document may be is passed over, not kept.
+/// Reads one line and says how long it is. What is longer than a document may be is passed over, not kept. Where that
+/// is no text the file has no lines: a disk image may go on for hours.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
     line.clear();
     let mut length = 0;
@@ -73,6 +76,9 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize>
         let piece = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
         if line.len() <= DOCUMENT_BYTES {
             line.extend_from_slice(piece);
+            if line.len() > DOCUMENT_BYTES && line.contains(&0) {
+                return Err(io::Error::other(encoding::BINARY));
+            }
         }
         let used = piece.len();
         reader.consume(used);
@@ -107,7 +113,7 @@ fn add(file: &SourceFile, line: u32, record: &str, corpus: &mut Corpus) {
     let value = serde_json::from_str(record).map_err(|error| format!("no document: {error}"));
     match value.and_then(|value| document(file, line, value)) {
         Ok(document) => corpus.add(place, document),
-        Err(reason) => corpus.skip(place, reason),
+        Err(reason) => corpus.skip_item(place, reason),
     }
 }
 
@@ -192,6 +198,15 @@ mod tests {
         file.extend(b"{\"text\": \"four\"}");
         let expected = ["text is empty", "no document", "not UTF-8", "its _id is empty", "10 MiB"];
         check("c.jsonl", &file, &["a", "7", "c.jsonl:9"], &expected);
+    }
+
+    #[test]
+    fn what_has_no_lines_is_not_read_to_its_end() {
+        let mut image = b"{\"_id\": \"a\", \"text\": \"one\"}\n".to_vec();
+        image.resize(10 << 20, 0);
+        image.extend(b"\nnot json");
+        check("c.jsonl", &image, &["a"], &["binary"]);
+        check("c.jsonl", b"\xff\xfe{\0\n\0}\0\n\0", &[], &["UTF-16"]);
     }
 
     #[test]

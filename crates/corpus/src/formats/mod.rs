@@ -12,10 +12,11 @@ mod visible;
 
 use frontload_core::{Document, Form, Origin};
 
-use crate::{Corpus, anchors::Anchored, encoding, walk::SourceFile};
+use crate::{Corpus, anchors::Anchored, apart::Apart, encoding, walk::SourceFile};
 
 pub(crate) use html::headings as html_headings;
 pub(crate) use markdown::headings as markdown_headings;
+pub(crate) use pdf::{PARSER_STACK_BYTES, Pages, parse_pdf, parse_pdf_here};
 pub(crate) use restructured::headings as restructured_headings;
 
 /// What is read, for messages.
@@ -24,7 +25,13 @@ pub const FORMATS: &str = "BEIR folders, .jsonl, .json, .csv, .tsv, .md, .rst, .
 pub(crate) const DOCUMENT_BYTES: usize = 8 << 20;
 
 /// Reads a file's documents.
-pub(crate) fn read(file: &SourceFile) -> Corpus {
+pub(crate) fn read(file: &SourceFile, apart: &Apart) -> Corpus {
+    let mut corpus = documents(file, apart);
+    corpus.close(file.path.display().to_string());
+    corpus
+}
+
+fn documents(file: &SourceFile, apart: &Apart) -> Corpus {
     let mut corpus = Corpus::default();
     let place = file.path.display().to_string();
     let extension = file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -33,7 +40,7 @@ pub(crate) fn read(file: &SourceFile) -> Corpus {
         "json" => return json::read_array(file),
         "csv" => return table::read(file, b','),
         "tsv" => return table::read(file, b'\t'),
-        "pdf" => return pdf::read(file),
+        "pdf" => return pdf::read(file, apart),
         "txt" | "text" | "log" => text_of(file).map(|text| document(file, file.stem(), Form::Text, text)),
         "md" | "markdown" => text_of(file).map(|text| markdown::read(file, text)),
         "rst" => text_of(file).map(|text| restructured::read(file, text)),
@@ -75,7 +82,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join(name), bytes).expect("written");
         let found = walk::files_of(folder.path()).expect("it is there");
-        let corpus = read(found.files.first().expect("one file"));
+        let corpus = read(found.files.first().expect("one file"), &Apart::new());
         match (corpus.documents.first(), corpus.skipped.first(), expected) {
             (Some(document), None, Ok((form, title))) => {
                 assert_eq!((&document.form, document.title.as_str()), (&form, title));
@@ -103,5 +110,18 @@ mod tests {
         check("quay.txt", b"Te\0xt.", Err("binary"));
         check("quay.txt", b" \n", Err("its text is empty"));
         check("quay.txt", &vec![b'a'; DOCUMENT_BYTES + 1], Err("larger than 8 MiB"));
+        check("quay.jsonl", b"\n", Err("nothing is in it"));
+        check("quay.csv", b"id,text\n", Err("nothing is in it"));
+    }
+
+    #[test]
+    fn a_file_of_bad_lines_is_not_listed_line_by_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("quay.jsonl");
+        fs::write(&path, "fog\n".repeat(5000) + "{\"text\": \"Salt.\"}").expect("written");
+        let corpus = read(&SourceFile { path, name: "quay.jsonl".to_owned() }, &Apart::new());
+        assert_eq!((corpus.documents.len(), corpus.skipped.len()), (1, 1001));
+        let last = corpus.skipped.last().expect("one");
+        assert!(last.place.ends_with("quay.jsonl") && last.reason.contains("4000 more"), "{last:?}");
     }
 }

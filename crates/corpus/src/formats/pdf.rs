@@ -1,23 +1,27 @@
 //! The text layer of a PDF, page by page. Scanned pages have none: nothing is recognised here.
 
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
 };
 
 use frontload_core::{Anchor, Document, Form, Origin, Unit};
-use pdf_extract::{Object, PlainTextOutput};
+use pdf_extract::{Object, ObjectId, PlainTextOutput};
 
 use super::{DOCUMENT_BYTES, forms};
-use crate::{Corpus, walk::SourceFile};
+use crate::{Corpus, apart::Apart, walk::SourceFile};
 
 /// What the parser may use: it calls itself as deep as a file is nested.
-const STACK_BYTES: usize = 64 << 20;
+pub(crate) const PARSER_STACK_BYTES: usize = 64 << 20;
 
-pub(crate) fn read(file: &SourceFile) -> Corpus {
+/// The text of every page, or why one has none; or why none has.
+pub(crate) type Pages = Result<Vec<Result<String, String>>, String>;
+
+pub(super) fn read(file: &SourceFile, apart: &Apart) -> Corpus {
     let mut corpus = Corpus::default();
     let place = file.path.display().to_string();
-    let pages = match file.bytes(DOCUMENT_BYTES).and_then(|bytes| pages(&bytes)) {
+    let pages = match file.bytes(DOCUMENT_BYTES).and_then(|bytes| apart.pages(bytes)) {
         Ok(pages) => pages,
         Err(reason) => {
             corpus.skip(place, reason);
@@ -43,6 +47,10 @@ pub(crate) fn read(file: &SourceFile) -> Corpus {
         anchors.push(Anchor { text: text.len() as u32, source: number });
         text.push_str(&page);
     }
+    if text.len() > DOCUMENT_BYTES {
+        corpus.skip(place, too_much());
+        return corpus;
+    }
     if text.is_empty() {
         corpus.skip(place, "no text layer: its pages are pictures, or empty");
         return corpus;
@@ -53,19 +61,25 @@ pub(crate) fn read(file: &SourceFile) -> Corpus {
     corpus
 }
 
-/// The text of every page, or why one has none. The parser gets a thread of its own, for its stack.
-fn pages(bytes: &[u8]) -> Result<Vec<Result<String, String>>, String> {
-    let outcome = thread::scope(|scope| {
-        let parser = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || parse(bytes));
+/// Parses in this process. The parser gets a thread of its own, for its stack.
+pub(crate) fn parse_pdf_here(file: &[u8]) -> Pages {
+    thread::scope(|scope| {
+        let parser = thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, || parse_pdf(file));
         parser.map_err(|error| error.to_string())?.join().unwrap_or_else(|_| Err(GAVE_UP.to_owned()))
-    });
-    outcome.map_err(|problem| format!("not a PDF that can be read, or one with a password ({problem})"))
+    })
 }
 
 const GAVE_UP: &str = "the parser gave up on it";
 
-fn parse(bytes: &[u8]) -> Result<Vec<Result<String, String>>, String> {
-    let mut document = pdf_extract::Document::load_mem(bytes).map_err(|error| error.to_string())?;
+/// Parses on this thread, which should have [`PARSER_STACK_BYTES`].
+pub(crate) fn parse_pdf(file: &[u8]) -> Pages {
+    // The parser panics on what is not as it should be.
+    let outcome = catch_unwind(|| parse(file)).unwrap_or_else(|_| Err(GAVE_UP.to_owned()));
+    outcome.map_err(|problem| format!("not a PDF that can be read, or one with a password ({problem})"))
+}
+
+fn parse(file: &[u8]) -> Pages {
+    let mut document = pdf_extract::Document::load_mem(file).map_err(|error| error.to_string())?;
     if document.is_encrypted() {
         document.decrypt("").map_err(|error| error.to_string())?;
     }
@@ -76,22 +90,41 @@ fn parse(bytes: &[u8]) -> Result<Vec<Result<String, String>>, String> {
             stream.set_content(Vec::new());
         }
     }
-    let extract = |(number, page)| {
-        if !forms::end(&document, page) {
-            return Err("what it draws or inherits leads back to itself".to_owned());
+    let mut seen = HashSet::new();
+    let mut pages = Vec::new();
+    let mut bytes = 0;
+    for (number, page) in document.get_pages() {
+        // A tree of pages may lead back to itself.
+        let text = if seen.insert(page) { page_text(&document, number, page) } else { Ok(String::new()) };
+        bytes += text.as_ref().map_or(0, String::len);
+        pages.push(text);
+        if bytes > DOCUMENT_BYTES {
+            // The document is left out for it.
+            break;
         }
-        let mut text = String::new();
-        // The parser panics on what is not as it should be: one page less, the others are read.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            pdf_extract::output_doc_page(&document, &mut PlainTextOutput::new(&mut text), number)
-        }));
-        match outcome {
-            Ok(Ok(())) => Ok(text),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(GAVE_UP.to_owned()),
-        }
-    };
-    Ok(document.get_pages().into_iter().map(extract).collect())
+    }
+    Ok(pages)
+}
+
+fn page_text(document: &pdf_extract::Document, number: u32, page: ObjectId) -> Result<String, String> {
+    if !forms::end(document, page) {
+        return Err("what it draws or inherits leads back to itself".to_owned());
+    }
+    let mut text = String::new();
+    // A panic costs this page; the others are read.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        pdf_extract::output_doc_page(document, &mut PlainTextOutput::new(&mut text), number)
+    }));
+    match outcome {
+        Ok(Ok(())) if text.len() > DOCUMENT_BYTES => Err(too_much()),
+        Ok(Ok(())) => Ok(text),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(GAVE_UP.to_owned()),
+    }
+}
+
+fn too_much() -> String {
+    format!("its text is larger than {} MiB", DOCUMENT_BYTES >> 20)
 }
 
 /// A page without the space around its lines and with one empty line where it had several.
@@ -157,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("the_quay.pdf");
         fs::write(&path, bytes).expect("written");
-        read(&SourceFile { path, name: "the_quay.pdf".to_owned() })
+        read(&SourceFile { path, name: "the_quay.pdf".to_owned() }, &Apart::new())
     }
 
     fn check(bytes: &[u8], text: Option<&str>, reasons: &[&str]) {
@@ -212,6 +245,9 @@ mod tests {
         let mut parents = objects(&["Fog."]);
         parents[1] = parents[1].replace("/MediaBox [0 0 612 792]", "/Parent 2 0 R");
         check(&pdf(&parents), None, &["page 1 what it draws or inherits leads back to itself", "no text layer"]);
+        let mut kids = objects(&["Fog."]);
+        kids[1] = kids[1].replace("[4 0 R ]", "[4 0 R 2 0 R]");
+        check(&pdf(&kids), Some("Fog."), &[]);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! Tables of values separated by commas or tabs, with a header: every row is a document.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-};
+use std::io::{self, BufRead, BufReader, Read};
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 use encoding_rs::UTF_8;
@@ -59,9 +56,9 @@ fn add_rows(file: &SourceFile, delimiter: u8, corpus: &mut Corpus) -> Result<(),
         let line = (rows.position().line() as u32).saturating_sub(1 + breaks);
         let place = format!("{}:{line}", file.path.display());
         if values.len() != columns.names.len() {
-            corpus.skip(place, format!("{} values where the header has {}", values.len(), columns.names.len()));
+            corpus.skip_item(place, format!("{} values where the header has {}", values.len(), columns.names.len()));
         } else if is_guess && row.iter().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
-            corpus.skip(place, encoding::UNDECODABLE);
+            corpus.skip_item(place, encoding::UNDECODABLE);
         } else {
             corpus.add(place, columns.document(file, line, &values));
         }
@@ -70,7 +67,7 @@ fn add_rows(file: &SourceFile, delimiter: u8, corpus: &mut Corpus) -> Result<(),
 
 /// The file as UTF-8 that ends in a line break, and whether its encoding was only guessed.
 fn open(file: &SourceFile) -> Result<(impl BufRead + use<>, bool), String> {
-    let sniffed = File::open(&file.path).and_then(|mut file| Ok((encoding::sniff(&mut file)?, file)));
+    let sniffed = file.open().and_then(|mut file| Ok((encoding::sniff(&mut file)?, file)));
     let (content, file) = sniffed.map_err(|error| error.to_string())?;
     let (encoding, is_guess) = match content {
         Content::Binary => return Err(encoding::BINARY.to_owned()),
