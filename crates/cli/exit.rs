@@ -62,6 +62,6 @@ fn of_index(error: &IndexError) -> u8 {
         IndexError::Locked { .. } => LOCKED,
         IndexError::Interrupted { .. } => INTERRUPTED,
         IndexError::Io { .. } => IO,
-        IndexError::Embed(_) => MODEL,
+        IndexError::Embed(_) | IndexError::Elsewhere { .. } => MODEL,
     }
 }

@@ -20,7 +20,7 @@ pub fn words(data: &Data) -> Result<()> {
     let lanes: Vec<Lane> = data.reader.manifest().lanes.iter().map(|entry| entry.lane.clone()).collect();
     let lanes: Vec<Lane> = lanes.into_iter().filter(|lane| lane.method == Method::Bm25).collect();
     let body = Lane { field: Field::Body, method: Method::Bm25 };
-    let index = Index::open_in_dir(data.reader.folder().join("bm25"))?;
+    let index = Index::open_in_dir(data.reader.folder().ok_or("the index lies elsewhere")?.join("bm25"))?;
     // The words are analysed already: the parser only has to cut at blanks.
     index.tokenizers().register("raw", TextAnalyzer::builder(SimpleTokenizer::default()).build());
     let searcher = index.reader()?.searcher();

@@ -4,23 +4,28 @@
 mod analysis;
 mod bm25;
 mod dense;
+mod elsewhere;
+mod files;
 mod layout;
 mod lock;
 mod manifest;
 mod places;
 mod reader;
+mod source;
 mod verify;
 mod writer;
 
 use std::{io, path::PathBuf};
 
 pub use analysis::Analysis;
-pub use bm25::{Among, MetaColumns};
+pub use bm25::{Among, LaneStatistics, MetaColumns, chunk_weight, most, query_weight};
 pub use dense::GraphEntry;
+pub use elsewhere::{Ask, Elsewhere, Reply, Sought};
 pub use layout::IndexDir;
 pub use lock::WriterLock;
 pub use manifest::{FORMAT_VERSION, FileEntry, LaneEntry, Manifest};
-pub use reader::{IndexedChunk, LaneQuery, Opened, Reader};
+pub use reader::{IndexedChunk, LaneQuery, Opened, Reader, Scope};
+pub use source::{KeptVectors, VectorRow};
 pub use verify::{Finding, verify};
 pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, write};
 
@@ -110,6 +115,14 @@ pub enum IndexError {
         done: usize,
         /// Texts to embed.
         total: usize,
+    },
+    /// The lanes lie elsewhere, and what holds them does not answer as it should.
+    #[error("{place}: {problem}")]
+    Elsewhere {
+        /// What holds them.
+        place: String,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// The embedding model failed.
     #[error("embedding failed: {0}")]

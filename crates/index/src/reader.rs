@@ -1,21 +1,21 @@
-//! Reading a generation: checked first, then searched lane by lane.
+//! Reading a generation: checked first, then searched lane by lane. Its files lie here, or its lanes in an engine
+//! elsewhere; whoever searches does not know which.
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use frontload_core::{Chunk, ChunkId, Digest, Field, Filter, Handle, Lane, Method, Rejected, Said, Scale, Scored};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    IndexDir, IndexError,
+    Ask, Elsewhere, IndexDir, IndexError, Sought,
     analysis::{self, Analysis},
-    bm25::{Among, UnknownInFilter, Words},
-    dense::{DenseLane, Vectors},
+    bm25::Among,
+    files::Files,
     layout,
     manifest::{Current, LaneEntry, Manifest},
-    places::Places,
 };
 
 /// A chunk as it is stored in a generation.
@@ -35,13 +35,30 @@ pub struct IndexedChunk {
 
 /// An open generation. It holds everything it needs: neither the ledger nor the state is ever opened.
 pub struct Reader {
-    folder: PathBuf,
     manifest: Manifest,
-    words: Words,
-    places: Places,
-    vectors: Vectors,
-    dense: BTreeMap<Field, DenseLane>,
+    store: Store,
 }
+
+/// Where a generation lies.
+enum Store {
+    Here(Box<Files>),
+    Elsewhere(Box<Elsewhere>),
+}
+
+/// What a search is confined to.
+#[derive(Debug, Clone)]
+pub struct Scope(Confined);
+
+#[derive(Debug, Clone)]
+enum Confined {
+    /// The chunks a filter lets through.
+    Chunks(Among),
+    /// A filter, which is applied where the lanes lie.
+    Filter(Filter),
+}
+
+/// What the scores of a lane mean that has nothing to say.
+const NOTHING: Scale = Scale { floor: 0.0, ceiling: 0.0 };
 
 /// A query, made ready for every lane of one generation.
 #[derive(Debug, Clone, Default)]
@@ -125,21 +142,33 @@ impl Reader {
     }
 
     fn load(folder: &Path, manifest: Manifest) -> Result<Self, IndexError> {
-        // Before anything else touches a byte: tantivy trusts what it reads.
-        manifest.check_files(folder)?;
-        let words = Words::open(&folder.join(layout::BM25), manifest.metadata.clone())?;
-        let vectors = Vectors::read(folder, manifest.dimension, manifest.vector_parts)?;
-        let mut dense = BTreeMap::new();
-        for entry in manifest.lanes.iter().filter(|entry| entry.lane.method == Method::Dense) {
-            let lane = DenseLane::open(folder, &entry.lane.field, &vectors, entry.graph.is_some())?;
-            if lane.len() as u64 != entry.rows {
-                let problem = format!("lane {} has {} rows, the manifest says {}", entry.lane, lane.len(), entry.rows);
-                return Err(IndexError::corrupt(folder, problem));
-            }
-            dense.insert(entry.lane.field.clone(), lane);
+        let files = Files::open(folder, &manifest)?;
+        Ok(Self { manifest, store: Store::Here(Box::new(files)) })
+    }
+
+    /// A generation whose lanes lie elsewhere.
+    pub fn elsewhere(manifest: Manifest, elsewhere: Elsewhere) -> Self {
+        Self { manifest, store: Store::Elsewhere(Box::new(elsewhere)) }
+    }
+
+    /// Another generation, if one was published where this one lies since it was opened. Files on this disk say so
+    /// themselves: see [`live_manifest`](Self::live_manifest).
+    ///
+    /// # Errors
+    /// When what holds the lanes does not answer, or the new generation cannot be opened.
+    pub fn newer(&self) -> Result<Option<Self>, IndexError> {
+        match &self.store {
+            Store::Here(_) => Ok(None),
+            Store::Elsewhere(place) => Ok(place.ask(|reply| Ask::Newer { reply })?.map(|reader| *reader)),
         }
-        let places = Places::read(folder)?;
-        Ok(Self { folder: folder.to_owned(), manifest, words, places, vectors, dense })
+    }
+
+    /// The files, where they lie here.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        match &self.store {
+            Store::Here(files) => Some(files),
+            Store::Elsewhere(_) => None,
+        }
     }
 
     /// What the generation is.
@@ -150,12 +179,27 @@ impl Reader {
     /// The chunks a filter lets through.
     ///
     /// # Errors
-    /// When it names a fact or kind that no chunk has, or a file that was whole when opened no longer is.
+    /// When it names a fact or kind that no chunk has, a file that was whole when opened no longer is, or what holds
+    /// the lanes does not answer.
     pub fn among(&self, filter: &Filter) -> Result<Among, IndexError> {
-        self.words.among(filter).map_err(|error| match error {
-            UnknownInFilter::Subject { subject, known } => IndexError::UnknownInFilter { subject, known },
-            UnknownInFilter::Broken(error) => self.broken(&error),
-        })
+        match &self.store {
+            Store::Here(files) => files.among(filter),
+            Store::Elsewhere(place) => place.ask(|reply| Ask::Among { filter: filter.clone(), reply }).map(Among::of),
+        }
+    }
+
+    /// A filter, made ready to confine searches.
+    ///
+    /// # Errors
+    /// As [`among`](Self::among).
+    pub fn scope(&self, filter: &Filter) -> Result<Scope, IndexError> {
+        Ok(Scope(match &self.store {
+            Store::Here(files) => Confined::Chunks(files.among(filter)?),
+            Store::Elsewhere(place) => {
+                place.ask(|reply| Ask::Check { filter: filter.clone(), reply })?;
+                Confined::Filter(filter.clone())
+            }
+        }))
     }
 
     /// Makes a query ready: `vector` is its own, or empty.
@@ -169,47 +213,67 @@ impl Reader {
         LaneQuery { words, vector: if usable { vector } else { Vec::new() } }
     }
 
-    /// Looks along one lane, among some chunks or all; also says what the scores mean.
+    /// Looks along one lane, within a scope or all of it; also says what the scores mean.
     ///
     /// # Errors
-    /// When a file that was whole when opened no longer is.
+    /// When a file that was whole when opened no longer is, or what holds the lanes does not answer.
     pub fn search(
         &self,
         lane: &Lane,
         query: &LaneQuery,
-        limits: (usize, Option<&Among>),
+        (depth, scope): (usize, Option<&Scope>),
     ) -> Result<(Vec<Scored>, Scale), IndexError> {
-        let nothing = (Vec::new(), Scale { floor: 0.0, ceiling: 0.0 });
-        match lane.method {
-            Method::Bm25 => match self.words_of(lane, query) {
-                Some(words) => self.words.search(&lane.field, words, limits).map_err(|error| self.broken(&error)),
-                None => Ok(nothing),
-            },
-            Method::Dense => match self.dense.get(&lane.field) {
-                Some(dense) if !query.vector.is_empty() => {
-                    let vector = &query.vector;
-                    Ok((dense.search(vector, &self.vectors, limits), dense.scale(vector)))
+        match &self.store {
+            Store::Here(files) => {
+                let among = scope.and_then(Scope::chunks);
+                match lane.method {
+                    Method::Bm25 => match self.words_of(lane, query) {
+                        Some(words) => files.search_words(&lane.field, words, (depth, among)),
+                        None => Ok((Vec::new(), NOTHING)),
+                    },
+                    Method::Dense => Ok(files.search_vectors(&lane.field, &query.vector, (depth, among))),
                 }
-                _ => Ok(nothing),
-            },
+            }
+            Store::Elsewhere(place) => {
+                let Some(sought) = self.sought(lane, query).filter(|_| depth > 0) else {
+                    return Ok((Vec::new(), NOTHING));
+                };
+                let filter = scope.and_then(Scope::filter).cloned();
+                place.ask(|reply| Ask::Search { lane: lane.clone(), sought, depth, filter, reply })
+            }
         }
     }
 
     /// The exact scores of some chunks in one lane; those that have none there are left out.
     ///
     /// # Errors
-    /// When a file that was whole when opened no longer is.
+    /// As [`search`](Self::search).
     pub fn score(&self, lane: &Lane, query: &LaneQuery, chunks: &[ChunkId]) -> Result<Vec<Scored>, IndexError> {
-        match lane.method {
-            Method::Bm25 => match self.words_of(lane, query) {
-                Some(words) => self.words.score(&lane.field, words, chunks).map_err(|error| self.broken(&error)),
-                None => Ok(Vec::new()),
+        match &self.store {
+            Store::Here(files) => match lane.method {
+                Method::Bm25 => match self.words_of(lane, query) {
+                    Some(words) => files.score_words(&lane.field, words, chunks),
+                    None => Ok(Vec::new()),
+                },
+                Method::Dense => Ok(files.score_vectors(&lane.field, &query.vector, chunks)),
             },
-            Method::Dense => {
-                let dense = self.dense.get(&lane.field).filter(|_| !query.vector.is_empty());
-                let score = |dense: &DenseLane, chunk: &ChunkId| dense.score(&query.vector, &self.vectors, *chunk);
-                Ok(dense.map_or_else(Vec::new, |dense| chunks.iter().filter_map(|chunk| score(dense, chunk)).collect()))
+            Store::Elsewhere(place) => {
+                let Some(sought) = self.sought(lane, query).filter(|_| !chunks.is_empty()) else {
+                    return Ok(Vec::new());
+                };
+                place.ask(|reply| Ask::Score { lane: lane.clone(), sought, chunks: chunks.to_vec(), reply })
             }
+        }
+    }
+
+    /// What a lane is asked for, if this generation has it and the query has anything for it.
+    fn sought(&self, lane: &Lane, query: &LaneQuery) -> Option<Sought> {
+        self.entry(lane)?;
+        match lane.method {
+            Method::Bm25 => {
+                self.words_of(lane, query).filter(|words| !words.is_empty()).map(|words| Sought::Words(words.to_vec()))
+            }
+            Method::Dense => (!query.vector.is_empty()).then(|| Sought::Vector(query.vector.clone())),
         }
     }
 
@@ -222,55 +286,65 @@ impl Reader {
     }
 
     /// What a lane takes on disk, in bytes: its part of the word index, or its own files and the vectors that stand in
-    /// no other lane.
+    /// no other lane. Of one that lies elsewhere, what it took where it was built.
     ///
     /// # Errors
     /// When a file that was whole when opened no longer is.
     pub fn lane_bytes(&self, lane: &Lane) -> Result<u64, IndexError> {
-        if lane.method == Method::Bm25 {
-            return self.words.bytes(&lane.field).map_err(|error| self.broken(&error));
+        match &self.store {
+            Store::Here(files) => files.lane_bytes(lane, &self.manifest),
+            Store::Elsewhere(place) => Ok(place.lane_bytes.get(lane).copied().unwrap_or(0)),
         }
-        let Some(own) = self.dense.get(&lane.field) else { return Ok(0) };
-        let others = self.dense.iter().filter(|(field, _)| **field != lane.field);
-        let elsewhere: HashSet<u32> = others.flat_map(|(_, other)| other.vectors()).copied().collect();
-        let vectors = own.vectors().iter().filter(|vector| !elsewhere.contains(vector)).count();
-        let files = layout::lane_files(&lane.field);
-        let listed = self.manifest.files.iter().filter(|entry| files.contains(&entry.path));
-        Ok(listed.map(|entry| entry.bytes).sum::<u64>() + (vectors * self.manifest.dimension * size_of::<f32>()) as u64)
     }
 
     /// Of a lane's graph: its points, how many of them live, and how many vectors are scanned beside it.
     pub fn graph_state(&self, lane: &Lane) -> Option<(usize, usize, usize)> {
-        self.dense.get(&lane.field).filter(|_| lane.method == Method::Dense)?.graph_state()
+        self.files()?.graph_state(lane)
     }
 
     /// One chunk with its handles.
     ///
     /// # Errors
-    /// When the chunk is not in the generation.
+    /// When the chunk is not in the generation, or what holds it does not answer.
     pub fn chunk(&self, chunk: ChunkId) -> Result<IndexedChunk, IndexError> {
-        let record = self.words.record(chunk).map_err(|error| self.broken(&error))?;
-        let mut record =
-            record.ok_or_else(|| IndexError::corrupt(&self.folder, format!("chunk {} is not stored", chunk.0)))?;
-        record.chunk.place = self.places.get(chunk);
-        Ok(record)
+        match &self.store {
+            Store::Here(files) => files.chunk(chunk),
+            Store::Elsewhere(place) => {
+                let mut found = self.fetch(&[chunk])?;
+                found.pop().ok_or_else(|| IndexError::Elsewhere {
+                    place: place.place.clone(),
+                    problem: format!("chunk {} is not stored", chunk.0),
+                })
+            }
+        }
     }
 
-    /// The folder of the generation.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Several chunks at once, in this order.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn fetch(&self, chunks: &[ChunkId]) -> Result<Vec<IndexedChunk>, IndexError> {
+        match &self.store {
+            Store::Here(files) => chunks.iter().map(|chunk| files.chunk(*chunk)).collect(),
+            Store::Elsewhere(_) if chunks.is_empty() => Ok(Vec::new()),
+            Store::Elsewhere(place) => place.ask(|reply| Ask::Chunks { chunks: chunks.to_vec(), reply }),
+        }
     }
 
-    /// Every place of a vector lane: the chunk and the vector.
+    /// The folder of the generation; of one that lies elsewhere there is none.
+    pub fn folder(&self) -> Option<&Path> {
+        self.files().map(Files::folder)
+    }
+
+    /// Every place of a vector lane: the chunk and the vector. Of one that lies elsewhere, none.
     pub fn lane_vectors(&self, lane: &Lane) -> impl Iterator<Item = (ChunkId, &[f32])> {
-        let rows = self.dense.get(&lane.field).map(DenseLane::rows).into_iter().flatten();
-        rows.filter_map(|row| Some((ChunkId(row.chunk), self.vectors.get(row.vector)?)))
+        self.lane_items(lane).map(|(chunk, _, vector)| (chunk, vector))
     }
 
-    /// Every place of a vector lane with the number of its item: of a kind, which of the chunk's handles.
+    /// Every place of a vector lane with the number of its item: of a kind, which of the chunk's handles. Of one that
+    /// lies elsewhere, none.
     pub fn lane_items(&self, lane: &Lane) -> impl Iterator<Item = (ChunkId, u32, &[f32])> {
-        let rows = self.dense.get(&lane.field).map(DenseLane::rows).into_iter().flatten();
-        rows.filter_map(|row| Some((ChunkId(row.chunk), row.item, self.vectors.get(row.vector)?)))
+        self.files().into_iter().flat_map(|files| files.lane_items(&lane.field))
     }
 
     /// The words of a prepared query, as the body's lane is asked for them.
@@ -281,7 +355,11 @@ impl Reader {
 
     /// The numbers of all chunks, ascending.
     pub fn ids(&self) -> impl Iterator<Item = ChunkId> + '_ {
-        self.words.chunks().map(|(chunk, _)| chunk)
+        let (here, there) = match &self.store {
+            Store::Here(files) => (Some(files.ids()), None),
+            Store::Elsewhere(place) => (None, Some(place.ids())),
+        };
+        here.into_iter().flatten().chain(there.into_iter().flatten())
     }
 
     /// All chunks, by their numbers.
@@ -301,9 +379,21 @@ impl Reader {
         let best = texts.iter().enumerate().max_by_key(|(at, text)| (shared(text), std::cmp::Reverse(*at)))?;
         (shared(best.1) > 0).then_some(best.0)
     }
+}
 
-    fn broken(&self, error: &tantivy::TantivyError) -> IndexError {
-        IndexError::corrupt(&self.folder.join(layout::BM25), error)
+impl Scope {
+    fn chunks(&self) -> Option<&Among> {
+        match &self.0 {
+            Confined::Chunks(among) => Some(among),
+            Confined::Filter(_) => None,
+        }
+    }
+
+    fn filter(&self) -> Option<&Filter> {
+        match &self.0 {
+            Confined::Filter(filter) => Some(filter),
+            Confined::Chunks(_) => None,
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
 };
 
 use frontload_core::{
-    Against, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane, LaneRanking, Scored,
-    WeighedLane, fusion,
+    Against, ChunkId, Contribution, EmbedError, Embedder, Field, Filter, Fused, Fusion, Handle, Lane, LaneRanking,
+    Scored, WeighedLane, fusion,
 };
-use frontload_index::{Among, IndexError, IndexedChunk, LaneEntry, LaneQuery, Reader};
+use frontload_index::{IndexError, IndexedChunk, LaneEntry, LaneQuery, Reader, Scope};
 use rayon::prelude::*;
 
 pub use embedded::{EmbeddedQuery, embed_queries, embed_query};
@@ -73,17 +73,20 @@ pub fn search_embedded(
     let _span = tracing::info_span!("explain").entered();
     let mut documents = HashSet::new();
     let mut hits = Vec::new();
-    for Scored { chunk, score, .. } in ranked {
-        if hits.len() == request.k {
-            break;
+    let mut left = ranked.as_slice();
+    // As many at once as are still wanted: where chunks lie elsewhere, each question costs a journey.
+    while hits.len() < request.k && !left.is_empty() {
+        let (next, after) = left.split_at(left.len().min(request.k - hits.len()));
+        left = after;
+        let chunks: Vec<ChunkId> = next.iter().map(|hit| hit.chunk).collect();
+        for (&Scored { chunk, score, .. }, indexed) in next.iter().zip(reader.fetch(&chunks)?) {
+            if request.group && !documents.insert(indexed.chunk.document.clone()) {
+                continue;
+            }
+            let fused = Fused { chunk, score, contributions: fusion::contributions(&rankings, how, chunk) };
+            let plain_rank = plain_ranks.iter().position(|hit| hit.chunk == chunk).map(|at| at + 1);
+            hits.push(explain(reader, &query, (fused, indexed), (hits.len() + 1, plain_rank)));
         }
-        let indexed = reader.chunk(chunk)?;
-        if request.group && !documents.insert(indexed.chunk.document.clone()) {
-            continue;
-        }
-        let fused = Fused { chunk, score, contributions: fusion::contributions(&rankings, how, chunk) };
-        let plain_rank = plain_ranks.iter().position(|hit| hit.chunk == chunk).map(|at| at + 1);
-        hits.push(explain(reader, &query, (fused, indexed), (hits.len() + 1, plain_rank)));
     }
     timings.explain = explaining.elapsed();
     let embed_ms = milliseconds(embedded.took);
@@ -185,13 +188,13 @@ fn look(
     }
     let looking = Instant::now();
     let span = tracing::info_span!("look").entered();
-    let among: Option<Among> = filter.map(|filter| reader.among(filter)).transpose()?;
+    let scope: Option<Scope> = filter.map(|filter| reader.scope(filter)).transpose()?;
     let query = reader.prepare(query, embedded.vector.clone());
     let along = |(lane, weight): (Lane, f32)| {
         let started = Instant::now();
         // On a thread of another pool, which knows nothing of the span around this.
         let _span = tracing::info_span!(parent: &span, "lane", lane = %lane).entered();
-        let (hits, scale) = reader.search(&lane, &query, (DEPTH, among.as_ref()))?;
+        let (hits, scale) = reader.search(&lane, &query, (DEPTH, scope.as_ref()))?;
         Ok((LaneRanking { lane, weight, hits, behind: Vec::new(), scale }, started.elapsed()))
     };
     let looked: Vec<(LaneRanking, Duration)> = lanes.into_par_iter().map(along).collect::<Result<_, IndexError>>()?;

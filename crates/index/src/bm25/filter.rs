@@ -31,6 +31,14 @@ impl Among {
         Self { chunks: Arc::new(chunks), count }
     }
 
+    /// These chunks.
+    pub(crate) fn of(chunks: impl IntoIterator<Item = ChunkId>) -> Self {
+        let numbers: Vec<usize> = chunks.into_iter().map(|chunk| chunk.0 as usize).collect();
+        let mut set = FixedBitSet::with_capacity(numbers.iter().max().map_or(0, |last| last + 1));
+        set.extend(numbers);
+        Self::new(set)
+    }
+
     /// Whether a chunk is one of them.
     pub fn holds(&self, chunk: ChunkId) -> bool {
         self.chunks.contains(chunk.0 as usize)

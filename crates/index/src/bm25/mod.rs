@@ -6,6 +6,8 @@
 
 mod columns;
 mod filter;
+mod statistics;
+mod weight;
 mod write;
 
 use std::path::Path;
@@ -20,6 +22,8 @@ use tantivy::{
 
 pub use columns::MetaColumns;
 pub use filter::Among;
+pub use statistics::LaneStatistics;
+pub use weight::{chunk_weight, most, query_weight};
 pub(crate) use write::{Change, entry, write};
 
 use crate::{IndexError, IndexedChunk, layout::bm25_field};
@@ -207,30 +211,4 @@ impl Words {
     }
 }
 
-/// What tantivy takes for the most that one term scores: BM25's weight of a term that fills a text as long as can be,
-/// a little more than that of a term that stands once in a text of average length. tantivy's own
-/// [`max_score`](tantivy::query::Bm25Weight::max_score) prepares 256 lengths first that nobody asks for here.
-fn most(having: u64, documents: u64) -> f32 {
-    const K1: f32 = 1.2;
-    const B: f32 = 0.75;
-    let (having, documents) = (having as f32, documents as f32);
-    let idf = (1.0 + (documents - having + 0.5) / (having + 0.5)).ln();
-    idf * (1.0 + K1) / (1.0 + K1 * B)
-}
-
 pub(crate) use filter::Unknown as UnknownInFilter;
-
-#[cfg(test)]
-mod tests {
-    use tantivy::query::Bm25Weight;
-
-    use super::*;
-
-    #[test]
-    fn the_most_a_term_scores_is_what_tantivy_says() {
-        for (having, documents) in [(1, 261), (40, 261), (200, 261), (3, 100_000)] {
-            let told = Bm25Weight::for_one_term_without_explain(having, documents, 1.0).max_score();
-            assert!((most(having, documents) / told - 1.0).abs() < 0.05, "{having} of {documents}: {told}");
-        }
-    }
-}

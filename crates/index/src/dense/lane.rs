@@ -173,6 +173,16 @@ impl DenseLane {
         self.rows.by_chunk()
     }
 
+    /// A chunk's places.
+    pub fn rows_of(&self, chunk: ChunkId) -> &[Row] {
+        self.rows.of_chunk(chunk)
+    }
+
+    /// The mean of all rows' vectors.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
     /// The distinct vectors, by their positions.
     pub fn vectors(&self) -> &[u32] {
         self.rows.vectors()

@@ -27,7 +27,7 @@ struct Header {
 }
 
 /// Where vectors are kept as they come.
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     path: PathBuf,
     header: Header,
     file: Option<File>,

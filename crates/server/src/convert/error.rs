@@ -21,6 +21,7 @@ pub(crate) fn status(problem: &EngineError) -> Status {
         EngineError::Index(IndexError::UnknownInFilter { .. }) => return invalid("filter", problem),
         EngineError::Model(_) => (Code::Unavailable, "MODEL_FAILED"),
         EngineError::Index(IndexError::Embed(_)) => (Code::Unavailable, "EMBEDDER_FAILED"),
+        EngineError::Index(IndexError::Elsewhere { .. }) => (Code::Unavailable, "LANES_UNAVAILABLE"),
         EngineError::Index(_) => (Code::DataLoss, "INDEX_DAMAGED"),
         EngineError::Enrich(_)
         | EngineError::Schema(_)
