@@ -36,6 +36,16 @@ fn each_layer_gives_way_to_the_one_above() {
     let shown = show(&[], &[("FRONTLOAD_INDEX", "of-environment"), ("FRONTLOAD_GPU_LAYERS", "5")]);
     assert_eq!(setting(&shown, "index"), (json!("\"of-environment\""), json!("FRONTLOAD_INDEX")));
     assert_eq!(setting(&shown, "gpu_layers"), (json!("5"), json!("FRONTLOAD_GPU_LAYERS")));
+    // A table's settings one by one, too.
+    bench.write("frontload.toml", "backend = \"milvus\"\n[milvus]\ncollection = \"letters\"\nretry_for = 5\n");
+    let shown = show(&["--retry-for", "7"], &[("FRONTLOAD_MILVUS_URI", "http://127.0.0.1:1")]);
+    assert_eq!(setting(&shown, "backend"), (json!("\"milvus\""), json!("frontload.toml")));
+    assert_eq!(setting(&shown, "milvus.collection"), (json!("\"letters\""), json!("frontload.toml")));
+    assert_eq!(setting(&shown, "milvus.uri"), (json!("\"http://127.0.0.1:1\""), json!("FRONTLOAD_MILVUS_URI")));
+    assert_eq!(setting(&shown, "milvus.retry_for"), (json!("7"), json!("flag")));
+    let output = bench.command(["--backend", "folder", "search", "x"]).output().expect("runs");
+    assert!(Ended::of(output).exited(2).stderr.contains("no index here"));
+    fs::remove_file(bench.path("frontload.toml")).expect("removed");
     let shown = show(&["--index", "of-flag"], &[("FRONTLOAD_INDEX", "of-environment")]);
     assert_eq!(setting(&shown, "index"), (json!("\"of-flag\""), json!("flag")));
     // What was found this way is what is used.
@@ -47,7 +57,12 @@ fn each_layer_gives_way_to_the_one_above() {
 #[test]
 fn a_wrong_setting_is_named_with_its_place() {
     let bench = Bench::new();
-    for (text, told) in [("colour = 1", "colour"), ("gpu_layers = \"many\"", "gpu_layers"), ("index = ", "line 1")] {
+    for (text, told) in [
+        ("colour = 1", "colour"),
+        ("gpu_layers = \"many\"", "gpu_layers"),
+        ("index = ", "line 1"),
+        ("[milvus]\nretry_for = \"soon\"", "retry_for"),
+    ] {
         bench.write("frontload.toml", text);
         let ended = bench.run(&["config", "show"]).exited(2);
         assert!(ended.stderr.contains(told) && ended.stderr.contains("frontload.toml"), "{}", ended.stderr);

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use frontload_cluster::ClusterError;
 use frontload_core::GeneratorError;
 use frontload_engine::EngineError;
 use frontload_enrich::EnrichError;
@@ -24,6 +25,8 @@ pub fn code_of(error: &anyhow::Error) -> ExitCode {
             of_engine(error)
         } else if let Some(error) = cause.downcast_ref::<IndexError>() {
             of_index(error)
+        } else if let Some(error) = cause.downcast_ref::<ClusterError>() {
+            of_cluster(error)
         } else if let Some(error) = cause.downcast_ref::<ModelError>() {
             if matches!(error, ModelError::Name(_)) { USAGE } else { MODEL }
         } else if cause.is::<GeneratorError>() {
@@ -49,6 +52,21 @@ fn of_engine(error: &EngineError) -> u8 {
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Damaged { .. })) => CORRUPT,
         EngineError::Schema(_) => CORRUPT,
         EngineError::Corpus(_) | EngineError::Input { .. } | EngineError::NeverBuilt(_) => USAGE,
+    }
+}
+
+fn of_cluster(error: &ClusterError) -> u8 {
+    match error {
+        ClusterError::Unreachable { .. } | ClusterError::Refused { .. } | ClusterError::OldServer { .. } => MODEL,
+        ClusterError::NotOurs { .. }
+        | ClusterError::NothingPublished { .. }
+        | ClusterError::TooLarge { .. }
+        | ClusterError::Setting { .. }
+        | ClusterError::File { .. } => USAGE,
+        ClusterError::Differs { .. } | ClusterError::Damaged { .. } => CORRUPT,
+        ClusterError::Interrupted { .. } => INTERRUPTED,
+        ClusterError::Runtime(_) => IO,
+        ClusterError::Index(error) => of_index(error),
     }
 }
 

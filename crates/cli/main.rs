@@ -51,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Index(args) => commands::index::run(&config, &args),
         Command::Rebuild(args) => commands::index::rebuild(&config, &args),
+        Command::Copy(args) => commands::copy::run(&config, &args),
         Command::Search(args) => commands::search::run(&config, &args),
         Command::Ask(args) => commands::ask::run(&config, &args),
         Command::Serve(args) => commands::serve::run(&config, &args),

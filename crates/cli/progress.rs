@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use frontload_cluster::Step;
 use frontload_engine::Event;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -28,6 +29,15 @@ impl Progress {
     pub fn show(&mut self, event: Event, stop: &AtomicBool) -> ControlFlow<()> {
         if !self.quiet {
             self.tell(event);
+        }
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Shows how far a copy is, and says whether to go on.
+    pub fn copied(&mut self, step: Step, stop: &AtomicBool) -> ControlFlow<()> {
+        if !self.quiet {
+            let told = if step.what == "words" { "words" } else { "chunks" };
+            self.step(step.what, (step.done, step.total), told);
         }
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

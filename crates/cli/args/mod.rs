@@ -1,6 +1,7 @@
 //! The command line. Every flag's default is in its help.
 
 mod building;
+mod cluster;
 mod examples;
 mod files;
 mod measuring;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
+pub use cluster::{BackendName, ClusterArgs, CopyArgs, Place};
 pub use files::{
     AliasArgs, AliasesCommand, AnswersName, CompletionsArgs, ConfigCommand, ExamplesArgs, ExportCommand,
     ExportPromptsArgs, ExportTrainingArgs, HandleArgs, HandlesCommand, ImportArgs, ImportCommand,
@@ -69,6 +71,8 @@ pub struct Global {
     /// The embedding model: a folder with model.onnx and tokenizer files, or fastembed:NAME
     #[arg(long, global = true, value_name = "REF")]
     pub embedder: Option<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 #[derive(Subcommand)]
@@ -78,6 +82,8 @@ pub enum Command {
     Index(IndexArgs),
     /// Build the index again from the corpus and the ledger, without the language model
     Rebuild(RebuildArgs),
+    /// Copy the index to a cluster, or from there into the index's folder; no model is asked and nothing embedded
+    Copy(CopyArgs),
     /// Find passages
     #[command(after_help = examples::SEARCH)]
     Search(SearchArgs),

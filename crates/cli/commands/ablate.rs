@@ -24,7 +24,7 @@ const TIMED: usize = 30;
 
 pub fn run(config: &Config, args: &AblateArgs) -> anyhow::Result<ExitCode> {
     let mut embedder = config.embedder(1)?;
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let ranked = Ranked::read(&reader, &mut embedder, (&args.queries, &args.qrels))?;
     let weights = weights(&reader)?;
     let fusion = args.fusion.map_or(reader.manifest().fusion, FusionName::fusion);

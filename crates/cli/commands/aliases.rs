@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     args::{AliasArgs, AliasesCommand, ProposeArgs},
-    commands::{handles::reviewer, open},
+    commands::{handles::reviewer, open_folder},
     config::Config,
     print,
 };
@@ -24,7 +24,7 @@ pub fn run(config: &Config, command: &AliasesCommand) -> anyhow::Result<ExitCode
 }
 
 fn propose(config: &Config, args: &ProposeArgs) -> anyhow::Result<()> {
-    let proposals = propose_aliases(&open(&config.index)?, args.kind.as_deref(), args.near)?;
+    let proposals = propose_aliases(&open_folder(&config.index)?, args.kind.as_deref(), args.near)?;
     let shown = proposals.iter().take(args.most);
     if config.json {
         let rows: Vec<_> = shown

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub fn run(config: &Config, args: &AskArgs) -> anyhow::Result<ExitCode> {
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let mut embedder = config.embedder(1)?;
     let mut generator = match args.answering.mode {
         Some(ModeName::Extract) => None,

@@ -71,7 +71,7 @@ fn embedder(config: &Config) -> anyhow::Result<String> {
 }
 
 fn index(config: &Config) -> anyhow::Result<String> {
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let manifest = reader.manifest();
     Ok(format!(
         "{}: generation {}, {} chunks, {} handles",

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     args::{HandleArgs, HandlesCommand, ImportArgs, ListHandlesArgs},
-    commands::{build_threads, interrupts, open, report},
+    commands::{build_threads, copy, interrupts, open, report},
     config::Config,
     exit, print,
     progress::Progress,
@@ -54,7 +54,7 @@ fn decide(config: &Config, args: HandleArgs, verdict: Verdict) -> anyhow::Result
 }
 
 fn list(config: &Config, args: &ListHandlesArgs) -> anyhow::Result<()> {
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let mut wanted = HandleQuery { kind: args.kind.clone(), contains: args.contains.clone(), from: None, most: PAGE };
     let mut left = args.most;
     loop {
@@ -107,6 +107,7 @@ fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupts()?;
     let mut show = |event| progress.show(event, &stop);
     let imported = import_handles(&config.index, &args.file, args.partial, &mut embedder, &mut show)?;
+    copy::publish_built(config, &imported.report)?;
     eprintln!("{} handles imported from {}", imported.rows, args.file.display());
     if !imported.left_out.is_empty() {
         eprintln!("warning: {} rows left out:", imported.left_out.len());
@@ -117,7 +118,7 @@ fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn export(config: &Config) -> anyhow::Result<ExitCode> {
-    for row in export_handles(&open(&config.index)?)? {
+    for row in export_handles(&open(config)?)? {
         print::json(&row);
     }
     Ok(ExitCode::SUCCESS)

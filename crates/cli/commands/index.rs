@@ -15,7 +15,7 @@ use frontload_models::{EndpointOptions, GeneratorOptions, open_generator};
 
 use crate::{
     args::{CorpusArgs, IndexArgs, RebuildArgs},
-    commands::{build_threads, dry_run, interrupts, report::finish, schema},
+    commands::{build_threads, copy, dry_run, interrupts, report::finish, schema},
     config::Config,
     progress::Progress,
 };
@@ -59,6 +59,7 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     }
     let generator = generator.as_mut().map(|generator| generator.as_mut() as &mut dyn Generator);
     let report = build(&config.index, &options, generator, &mut embedder, (limits, &mut show))?;
+    copy::publish_built(config, &report)?;
     Ok(finish(config, &report))
 }
 
@@ -104,5 +105,6 @@ pub fn rebuild(config: &Config, args: &RebuildArgs) -> anyhow::Result<ExitCode> 
     let stop = interrupts()?;
     let mut show = |event| progress.show(event, &stop);
     let report = frontload_engine::rebuild(&config.index, &rebuilding, &mut embedder, &mut show)?;
+    copy::publish_built(config, &report)?;
     Ok(finish(config, &report))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{args::InspectArgs, commands::open, config::Config, exit, print};
 
 pub fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let dim = anstyle::Style::new().dimmed();
     let mut found = false;
     for indexed in reader.chunks() {

@@ -6,6 +6,7 @@ pub mod ask;
 pub mod batch;
 pub mod completions;
 pub mod config;
+pub mod copy;
 pub mod diff;
 pub mod doctor;
 pub mod dry_run;
@@ -34,6 +35,8 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use frontload_index::{IndexDir, Reader};
 
+use crate::config::{Backend, Config};
+
 /// Of the tests of significance, so that they give the same each time.
 pub const SEED: u64 = 20_071_105;
 
@@ -42,8 +45,16 @@ fn build_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Opens the live generation, and says so when an older one has to stand in.
-fn open(dir: &IndexDir) -> anyhow::Result<Reader> {
+/// Opens the live generation, wherever its lanes lie.
+fn open(config: &Config) -> anyhow::Result<Reader> {
+    match &config.backend {
+        Backend::Folder => open_folder(&config.index),
+        Backend::Milvus => Ok(frontload_cluster::open(&config.cluster()?)?),
+    }
+}
+
+/// Opens the live generation of a folder, and says so when an older one has to stand in.
+fn open_folder(dir: &IndexDir) -> anyhow::Result<Reader> {
     let opened = Reader::open(dir)?;
     if let Some(damage) = opened.stale {
         eprintln!("warning: {damage}; generation {} answers", opened.reader.manifest().generation);

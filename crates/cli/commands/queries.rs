@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub fn synth(config: &Config, args: &SynthArgs) -> anyhow::Result<ExitCode> {
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let types = types(&reader, args)?;
     let mut embedder = config.embedder(1)?;
     let mut generator = config.generator(1)?;

@@ -10,7 +10,7 @@ use frontload_server::Reviewing;
 use crate::{
     args::{ReviewArgs, ServeArgs},
     commands::{build_threads, serve},
-    config::Config,
+    config::{Backend, Config},
 };
 
 /// Queries embedded at once.
@@ -19,6 +19,9 @@ const AT_ONCE: usize = 64;
 pub fn run(config: &Config, args: &ReviewArgs) -> anyhow::Result<ExitCode> {
     if !args.listen.ip().is_loopback() {
         bail!("{}: a review is served on this machine alone; use 127.0.0.1", args.listen);
+    }
+    if config.backend != Backend::Folder {
+        bail!("a review is of the index's folder: give --backend folder, and `frontload copy --to milvus` after it");
     }
     let queries = args.queries.as_deref().map(|path| embedded(config, path)).transpose()?.unwrap_or_default();
     if queries.is_empty() {

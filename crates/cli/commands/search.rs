@@ -23,7 +23,7 @@ pub fn run(config: &Config, args: &SearchArgs) -> anyhow::Result<ExitCode> {
     if let Some(url) = &args.server {
         return ask_service(config, args, url);
     }
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let mut embedder = config.embedder(1)?;
     let mut request = SearchRequest {
         query: args.query.clone(),

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, signal::unix};
 
 use crate::{
     args::{ModeName, ServeArgs},
-    config::Config,
+    config::{Backend, Config},
     logs, print,
 };
 
@@ -81,7 +81,14 @@ fn guards(args: &ServeArgs) -> anyhow::Result<(Option<Tls>, Keys)> {
 }
 
 fn parts(config: &Config, args: &ServeArgs) -> anyhow::Result<ServeOptions> {
-    let live = Live::open(config.index.clone())?;
+    let live = match config.backend {
+        Backend::Folder => Live::open(config.index.clone())?,
+        Backend::Milvus => {
+            // Remarks are written down here, where there may be no index.
+            std::fs::create_dir_all(config.index.path()).context("the folder for remarks on hits")?;
+            Live::elsewhere(frontload_cluster::open(&config.cluster()?)?)
+        }
+    };
     let mut embedder = config.embedder(1)?;
     let index = live.reader().manifest().embedder.clone();
     if index != embedder.fingerprint() {

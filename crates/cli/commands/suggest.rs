@@ -20,7 +20,7 @@ const SHOWN: usize = 3;
 
 pub fn run(config: &Config, args: &SuggestArgs) -> anyhow::Result<ExitCode> {
     let queries = queries(config, args)?;
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let mut embedder = config.embedder(1)?;
     let mut generator = if args.no_model { None } else { Some(config.generator(1)?) };
     let generator = generator.as_mut().map(|generator| generator.as_mut() as &mut dyn Generator);
@@ -54,7 +54,7 @@ fn queries(config: &Config, args: &SuggestArgs) -> anyhow::Result<Vec<LoggedQuer
         return Ok(topics.into_iter().map(logged).collect());
     };
     let qrels = read_qrels(path)?;
-    check_overlap(&open(&config.index)?, (path, &qrels))?;
+    check_overlap(&open(config)?, (path, &qrels))?;
     // Only what is judged: another split's topics are not to be looked at.
     let judged = topics.into_iter().filter_map(|topic| {
         let levels = qrels.get(&topic.id)?;

@@ -21,7 +21,7 @@ pub fn export(config: &Config, args: &ExportTrainingArgs) -> anyhow::Result<Exit
     if let Some(path) = there.last().filter(|_| !args.force) {
         bail!("{}: is there already; --force writes over it", path.display());
     }
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let named = args.schema.as_deref().map(schema::read).transpose()?;
     let options = TrainingOptions {
         schema: named.as_ref().map(|(schema, _)| schema),

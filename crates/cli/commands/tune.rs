@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     args::{FusionName, TuneArgs},
-    commands::{SEED, build_threads, interrupts, open, report, topics::Ranked},
+    commands::{SEED, build_threads, copy, interrupts, open, report, topics::Ranked},
     config::Config,
     print,
     progress::Progress,
@@ -17,7 +17,7 @@ use crate::{
 
 pub fn run(config: &Config, args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let mut embedder = config.embedder(build_threads())?;
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let ranked = Ranked::read(&reader, &mut embedder, (&args.queries, &args.qrels))?;
     let untuned = untuned_weights(&reader)?;
     // What an earlier tuning chose is not where this one starts from.
@@ -34,6 +34,7 @@ pub fn run(config: &Config, args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let mut show = |event| progress.show(event, &stop);
     let applied = rebuild(&config.index, &rebuilding, &mut embedder, &mut show)?;
     let generation = applied.built.as_ref().map_or(0, |built| built.manifest.generation);
+    copy::publish_built(config, &applied)?;
     eprintln!("published with these weights: generation {generation}");
     Ok(report::exit_code(&applied))
 }

@@ -2,9 +2,10 @@
 
 mod settings;
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use frontload_cluster::Connection;
 use frontload_engine::{
     Answering, DEFAULT_PROMPT_TOKENS, DEFAULT_REFUSAL, DEFAULT_SHOWN, Embed, Exemplars, Manner, read_exemplars,
 };
@@ -13,8 +14,8 @@ use frontload_models::{
     EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator,
 };
 
-use crate::args::{AnsweringArgs, Global, ModeName};
-use settings::{Answers, Layers, Settings};
+use crate::args::{AnsweringArgs, BackendName, Global, ModeName};
+use settings::{Answers, Layers, Milvus, Settings};
 
 pub use settings::{FILE, user_path};
 
@@ -23,10 +24,17 @@ const MODELS_VARIABLE: &str = "FRONTLOAD_MODELS";
 const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
 const DEFAULT_MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const DEFAULT_EMBEDDER: &str = "all-MiniLM-L6-v2";
+/// Holds the token for a cluster that wants one.
+const TOKEN_VARIABLE: &str = "FRONTLOAD_MILVUS_TOKEN";
+const DEFAULT_COLLECTION: &str = "frontload";
+const DEFAULT_RETRY_SECONDS: u32 = 30;
 /// How the program, re-executed, becomes the process that holds llama.cpp.
 pub const WORKER_ARGUMENT: &str = "__llm-worker";
 /// Starts this program as the process that parses PDFs.
 pub const PDF_WORKER_ARGUMENT: &str = "__pdf-worker";
+
+/// Where lanes are searched.
+pub type Backend = BackendName;
 
 /// Everything settled.
 pub struct Config {
@@ -38,6 +46,8 @@ pub struct Config {
     lora: Option<PathBuf>,
     gpu_layers: u32,
     embedder: EmbedderRef,
+    pub backend: Backend,
+    milvus: Milvus,
     answers: Answers,
     /// Where each of these comes from.
     pub layers: Layers,
@@ -50,7 +60,8 @@ impl Config {
         let defaults =
             [("index", ".frontload".to_owned()), ("model", at(DEFAULT_MODEL)), ("embedder", at(DEFAULT_EMBEDDER))];
         let layers = Layers::read(global, &defaults)?;
-        let Settings { index, model, lora, gpu_layers, embedder, schema, answers } = layers.settings()?;
+        let Settings { index, model, lora, gpu_layers, embedder, schema, backend, milvus, answers } =
+            layers.settings()?;
         Ok(Self {
             index: IndexDir::new(index),
             json: global.json,
@@ -60,9 +71,33 @@ impl Config {
             lora,
             gpu_layers,
             embedder: embedder.parse()?,
+            backend,
+            milvus,
             answers,
             layers,
         })
+    }
+
+    /// The cluster that was named.
+    pub fn cluster(&self) -> anyhow::Result<Connection> {
+        let Milvus { uri, collection, token_file, ca, retry_for, replicas } = &self.milvus;
+        let Some(uri) = uri.as_deref().filter(|uri| !uri.is_empty()) else {
+            bail!("no cluster named: give --uri, such as http://127.0.0.1:19530, or uri under [milvus] in {FILE}");
+        };
+        let token = match token_file {
+            Some(path) => Some(Connection::read_token(path)?),
+            None => env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
+        };
+        let connection = Connection {
+            uri: uri.to_owned(),
+            token,
+            collection: collection.clone().unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
+            authority: ca.clone(),
+            patience: Duration::from_secs(u64::from(retry_for.unwrap_or(DEFAULT_RETRY_SECONDS))),
+            replicas: replicas.unwrap_or(1),
+        };
+        connection.check()?;
+        Ok(connection)
     }
 
     /// Opens the language model; llama.cpp itself starts with the first prompt.

@@ -8,19 +8,33 @@ use std::{
 
 use anyhow::Context;
 use figment::{
-    Figment, Metadata, Profile, Provider,
+    Figment, Metadata, Profile, Provider, util,
     value::{Dict, Map, Value},
 };
 use serde::Deserialize;
 
-use crate::args::Global;
+use crate::args::{BackendName, Global};
 
 pub const FILE: &str = "frontload.toml";
 /// Below the folder where a user's programs keep their settings.
 const USER_FILE: &str = "frontload/config.toml";
-/// What a variable in the environment may set: its name is the key's in capitals after this.
+/// What a variable in the environment may set: its name is the key's in capitals after this, `_` where a dot stands.
 const PREFIX: &str = "FRONTLOAD_";
-const KEYS: [&str; 6] = ["index", "model", "lora", "gpu_layers", "embedder", "schema"];
+const KEYS: [&str; 13] = [
+    "index",
+    "model",
+    "lora",
+    "gpu_layers",
+    "embedder",
+    "schema",
+    "backend",
+    "milvus.uri",
+    "milvus.collection",
+    "milvus.token_file",
+    "milvus.ca",
+    "milvus.retry_for",
+    "milvus.replicas",
+];
 const ANSWERS: [&str; 8] = ["scope", "refusal", "refuse_below", "exemplars", "lora", "shown", "prompt_tokens", "tell"];
 
 /// Everything a file may say.
@@ -33,8 +47,28 @@ pub struct Settings {
     pub gpu_layers: u32,
     pub embedder: String,
     pub schema: Option<PathBuf>,
+    pub backend: BackendName,
+    #[serde(default)]
+    pub milvus: Milvus,
     #[serde(default)]
     pub answers: Answers,
+}
+
+/// The cluster, where lanes are searched on one.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Milvus {
+    /// Where it listens.
+    pub uri: Option<String>,
+    /// The name the index has there.
+    pub collection: Option<String>,
+    pub token_file: Option<PathBuf>,
+    /// Who vouches for its certificate.
+    pub ca: Option<PathBuf>,
+    /// Seconds for which it is tried again.
+    pub retry_for: Option<u32>,
+    /// On how many nodes what is copied there is loaded.
+    pub replicas: Option<u32>,
 }
 
 /// How questions are answered.
@@ -90,6 +124,7 @@ impl Layers {
         let mut least: Dict =
             defaults.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str()))).collect();
         least.insert("gpu_layers".to_owned(), Value::from(0_u32));
+        least.insert("backend".to_owned(), Value::from("folder"));
         let mut figment = Figment::from(Layer { place: "default".to_owned(), values: least });
         if let Some(user) = user_file().filter(|path| path.is_file()) {
             figment = figment.merge(file(&user)?);
@@ -99,12 +134,15 @@ impl Layers {
             figment = figment.merge(file(&project)?);
         }
         for key in KEYS {
-            let variable = format!("{PREFIX}{}", key.to_uppercase());
+            let variable = variable_of(key);
             if let Some(value) = env::var(&variable).ok().filter(|value| !value.is_empty()) {
-                figment = figment.merge(Layer { place: variable.clone(), values: Dict::from([entry(key, &value)?]) });
+                figment = figment.merge(Layer { values: entry(key, &value)?, place: variable });
             }
         }
-        Ok(Self(figment.merge(Layer { place: "flag".to_owned(), values: given(flags)? })))
+        for (key, value) in given(flags) {
+            figment = figment.merge(Layer { values: entry(key, &value)?, place: "flag".to_owned() });
+        }
+        Ok(Self(figment))
     }
 
     /// What they come to.
@@ -127,30 +165,41 @@ impl Layers {
     }
 }
 
-/// Of what `gpu_layers` in the environment may be, the only setting here that is no text.
-fn entry(key: &str, value: &str) -> anyhow::Result<(String, Value)> {
+fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"))
+}
+
+/// A key with its value, in the table it belongs to. Those that are numbers are texts in the environment.
+fn entry(key: &str, value: &str) -> anyhow::Result<Dict> {
     let value = match key {
-        "gpu_layers" => {
-            let layers: u32 =
-                value.parse().with_context(|| format!("{PREFIX}GPU_LAYERS={value}: expected a number"))?;
-            Value::from(layers)
+        "gpu_layers" | "milvus.retry_for" | "milvus.replicas" => {
+            let number: u32 =
+                value.parse().with_context(|| format!("{}={value}: expected a number", variable_of(key)))?;
+            Value::from(number)
         }
         _ => Value::from(value),
     };
-    Ok((key.to_owned(), value))
+    Ok(util::nest(key, value).into_dict().unwrap_or_default())
 }
 
 /// The flags that were given.
-fn given(flags: &Global) -> anyhow::Result<Dict> {
+fn given(flags: &Global) -> impl Iterator<Item = (&'static str, String)> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let cluster = &flags.cluster;
     let texts = [
         ("index", path(&flags.index)),
         ("model", flags.model.clone()),
         ("lora", path(&flags.lora)),
         ("gpu_layers", flags.gpu_layers.map(|layers| layers.to_string())),
         ("embedder", flags.embedder.clone()),
+        ("backend", cluster.backend.map(|backend| backend.name().to_owned())),
+        ("milvus.uri", cluster.uri.clone()),
+        ("milvus.collection", cluster.collection.clone()),
+        ("milvus.token_file", path(&cluster.token_file)),
+        ("milvus.ca", path(&cluster.milvus_ca)),
+        ("milvus.retry_for", cluster.retry_for.map(|seconds| seconds.to_string())),
     ];
-    texts.into_iter().filter_map(|(key, value)| Some(entry(key, &value?))).collect()
+    texts.into_iter().filter_map(|(key, value)| Some((key, value?)))
 }
 
 fn file(path: &Path) -> anyhow::Result<Layer> {

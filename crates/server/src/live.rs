@@ -14,7 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The live generation. A query that has begun keeps the one it began with.
 pub struct Live {
-    dir: IndexDir,
+    /// `None` where the lanes do not lie in a folder here.
+    dir: Option<IndexDir>,
     reader: ArcSwap<Reader>,
     /// What `CURRENT` said when it was last looked at, whether or not that generation was taken up.
     seen: Mutex<Option<Digest>>,
@@ -43,7 +44,12 @@ impl Live {
         if let Some(damage) = opened.stale {
             tracing::warn!("{damage}; generation {} answers", opened.reader.manifest().generation);
         }
-        Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader), seen })
+        Ok(Self { dir: Some(dir), reader: ArcSwap::from_pointee(opened.reader), seen })
+    }
+
+    /// A generation whose lanes lie elsewhere; what is published there later is taken up as here.
+    pub fn elsewhere(reader: Reader) -> Self {
+        Self { dir: None, reader: ArcSwap::from_pointee(reader), seen: Mutex::new(None) }
     }
 
     /// The generation to answer from.
@@ -55,25 +61,35 @@ impl Live {
     /// hashes every file, so it runs on a thread that may block. One that is damaged, or whose vectors another
     /// embedding model made, is not taken.
     pub(crate) fn refresh(&self, again: bool) -> Refreshed {
-        let Ok(live) = Reader::live_manifest(&self.dir) else { return Refreshed::Same };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let serving = self.reader();
-        if *seen == Some(live) && !again {
-            return Refreshed::Same;
-        }
-        *seen = Some(live);
-        let refused = match Reader::open(&self.dir) {
-            Ok(opened) if opened.stale.is_some() => "the new generation is damaged".to_owned(),
-            Ok(opened) if opened.reader.manifest().embedder != serving.manifest().embedder => {
+        let opened = match &self.dir {
+            None => serving.newer().map_err(|error| error.to_string()).transpose(),
+            Some(dir) => {
+                let Ok(live) = Reader::live_manifest(dir) else { return Refreshed::Same };
+                if *seen == Some(live) && !again {
+                    return Refreshed::Same;
+                }
+                *seen = Some(live);
+                Some(match Reader::open(dir) {
+                    Ok(opened) if opened.stale.is_some() => Err("the new generation is damaged".to_owned()),
+                    Ok(opened) => Ok(opened.reader),
+                    Err(error) => Err(error.to_string()),
+                })
+            }
+        };
+        let refused = match opened {
+            None => return Refreshed::Same,
+            Some(Ok(reader)) if reader.manifest().embedder != serving.manifest().embedder => {
                 "the new generation has another embedding model; start the service anew to serve it".to_owned()
             }
-            Ok(opened) if opened.reader.manifest() == serving.manifest() => return Refreshed::Same,
-            Ok(opened) => {
-                tracing::info!(generation = opened.reader.manifest().generation, "serving a new generation");
-                self.reader.store(Arc::new(opened.reader));
+            Some(Ok(reader)) if reader.manifest() == serving.manifest() => return Refreshed::Same,
+            Some(Ok(reader)) => {
+                tracing::info!(generation = reader.manifest().generation, "serving a new generation");
+                self.reader.store(Arc::new(reader));
                 return Refreshed::Taken;
             }
-            Err(error) => error.to_string(),
+            Some(Err(told)) => told,
         };
         tracing::warn!("{refused}; generation {} answers", serving.manifest().generation);
         Refreshed::Refused(refused)

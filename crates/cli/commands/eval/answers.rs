@@ -66,7 +66,7 @@ const ROWS: [(&str, &str, OfScore); 6] = [
 
 pub fn run(config: &Config, args: &EvalAnswersArgs) -> anyhow::Result<ExitCode> {
     let questions = questions(args)?;
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     let mut embedder = config.embedder(1)?;
     if args.calibrate {
         return choose_threshold(config, args, (&reader, &mut embedder), &questions);

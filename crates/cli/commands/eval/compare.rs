@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Outcome, UNIT, as_json, groups, rank::Ranking};
 use crate::{
     args::{EvalSearchArgs, LaneArgs},
-    commands::{SEED, open, topics::check_overlap},
+    commands::{SEED, open_folder, topics::check_overlap},
     config::Config,
     print,
 };
@@ -35,7 +35,7 @@ pub fn run(
     let systems: Vec<System> = args.system.iter().map(|text| system(&args.lanes, text)).collect::<Result<_, _>>()?;
     let mut columns: Vec<Column> = Vec::new();
     for system in &systems {
-        let reader = open(&system.index)?;
+        let reader = open_folder(&system.index)?;
         check_overlap(&reader, (&args.qrels, qrels))?;
         let ranking = Ranking::of(&reader, embedder, topics, &system.lanes)?;
         ranking.warn(&reader, topics);

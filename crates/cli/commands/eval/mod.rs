@@ -62,7 +62,7 @@ fn search(config: &Config, args: &EvalSearchArgs) -> anyhow::Result<ExitCode> {
     if !args.system.is_empty() {
         return compare::run(config, args, (&topics, &qrels), &mut embedder);
     }
-    let reader = open(&config.index)?;
+    let reader = open(config)?;
     check_overlap(&reader, (&args.qrels, &qrels))?;
     let ranking = Ranking::of(&reader, &mut embedder, &topics, &args.lanes)?;
     ranking.warn(&reader, &topics);

@@ -10,7 +10,7 @@ use super::{compare::system, rank::Ranking};
 use crate::{
     args::{EvalModelsArgs, LaneArgs},
     commands::{
-        SEED, open,
+        SEED, open_folder,
         topics::{check_overlap, judged_topics},
     },
     config::Config,
@@ -30,7 +30,7 @@ pub fn run(config: &Config, args: &EvalModelsArgs) -> anyhow::Result<ExitCode> {
     let mut columns: Vec<Column> = Vec::new();
     for text in &args.system {
         let system = system(&LaneArgs { lanes: "all".to_owned(), fusion: None }, text)?;
-        let reader = open(&system.index)?;
+        let reader = open_folder(&system.index)?;
         check_overlap(&reader, (&args.qrels, &qrels))?;
         let ranking = Ranking::of(&reader, &mut embedder, &topics, &system.lanes)?;
         let measured = measure(&qrels, &ranking.run, &args.measures.0);

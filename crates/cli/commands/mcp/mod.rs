@@ -30,7 +30,7 @@ use rmcp::{
 use crate::{
     args::{McpArgs, ModeName},
     commands::open,
-    config::Config,
+    config::{Backend, Config},
     print,
 };
 
@@ -126,7 +126,7 @@ struct Desk {
 
 impl Desk {
     fn open(config: &Config, args: &McpArgs) -> anyhow::Result<Self> {
-        let live = Live::open(&config.index)?;
+        let live = Live::open(config)?;
         let mut embedder = config.embedder(1)?;
         let index = live.reader().manifest().embedder.clone();
         if index != embedder.fingerprint() {
@@ -146,7 +146,8 @@ impl Desk {
 
 /// The live generation, looked for anew at every call: an assistant may be running for days.
 struct Live {
-    dir: IndexDir,
+    /// `None` where the lanes do not lie in a folder.
+    dir: Option<IndexDir>,
     serving: Mutex<Serving>,
 }
 
@@ -157,22 +158,24 @@ struct Serving {
 }
 
 impl Live {
-    fn open(dir: &IndexDir) -> anyhow::Result<Self> {
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let dir = matches!(config.backend, Backend::Folder).then(|| config.index.clone());
         // Read first: what is published while the generation opens is then seen as new.
-        let seen = Reader::live_manifest(dir).ok();
-        let reader = Arc::new(open(dir)?);
-        Ok(Self { dir: dir.clone(), serving: Mutex::new(Serving { reader, seen }) })
+        let seen = dir.as_ref().and_then(|dir| Reader::live_manifest(dir).ok());
+        let reader = Arc::new(open(config)?);
+        Ok(Self { dir, serving: Mutex::new(Serving { reader, seen }) })
     }
 
     /// The generation to answer from. One that cannot be served is reported once, and the one before it answers on.
     fn reader(&self) -> Arc<Reader> {
         let mut serving = lock(&self.serving);
-        let live = Reader::live_manifest(&self.dir).ok();
-        if live.is_some() && live != serving.seen {
+        let live = self.dir.as_ref().and_then(|dir| Reader::live_manifest(dir).ok());
+        if self.dir.is_none() || (live.is_some() && live != serving.seen) {
             serving.seen = live;
-            let opened = newer(&self.dir, &serving.reader);
+            let opened = newer(self.dir.as_ref(), &serving.reader);
             match opened {
-                Ok(reader) => serving.reader = Arc::new(reader),
+                Ok(None) => {}
+                Ok(Some(reader)) => serving.reader = Arc::new(reader),
                 Err(problem) => {
                     let generation = serving.reader.manifest().generation;
                     eprintln!("warning: {}; generation {generation} answers", print::clean(&crate::told(&problem)));
@@ -184,14 +187,20 @@ impl Live {
 }
 
 /// The generation that was published since, if it can stand in for the one that is served.
-fn newer(dir: &IndexDir, serving: &Reader) -> anyhow::Result<Reader> {
-    let opened = Reader::open(dir)?;
-    if let Some(damage) = opened.stale {
-        return Err(damage.into());
-    }
-    let same = opened.reader.manifest().embedder == serving.manifest().embedder;
+fn newer(dir: Option<&IndexDir>, serving: &Reader) -> anyhow::Result<Option<Reader>> {
+    let opened = match dir {
+        None => serving.newer()?,
+        Some(dir) => {
+            let opened = Reader::open(dir)?;
+            if let Some(damage) = opened.stale {
+                return Err(damage.into());
+            }
+            Some(opened.reader)
+        }
+    };
+    let same = opened.as_ref().is_none_or(|opened| opened.manifest().embedder == serving.manifest().embedder);
     ensure!(same, "the new generation has another embedding model; start `frontload mcp` anew to serve it");
-    Ok(opened.reader)
+    Ok(opened)
 }
 
 /// A call that panicked takes no later one with it.
