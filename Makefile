@@ -26,6 +26,7 @@ test-setup: setup
 	sh tests/setup.sh $(MODELS)
 	sh tests/peer.sh "$(FRONTLOAD_TOOLS)"
 	sh tests/training.sh "$(FRONTLOAD_TOOLS)"
+	sh tests/milvus.sh "$(FRONTLOAD_TOOLS)"
 
 # The house rules: format, lints, documentation, dependency policy, unused dependencies.
 lint: setup

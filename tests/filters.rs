@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::bench::Bench;
 
 /// A linear congruential generator: repeatable without a dependency.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
@@ -25,7 +25,7 @@ impl Dice {
 const MOODS: [&str; 4] = ["tense", "Quite calm!", "quite calm", "1907"];
 
 /// Sixty documents of two corpora with facts of every form, some of them missing, and handles.
-fn random_index(dice: &mut Dice) -> Bench {
+pub fn random_index(dice: &mut Dice) -> Bench {
     let bench = Bench::new();
     let mut handles = Vec::new();
     for corpus in ["letters", "logs"] {
@@ -67,7 +67,7 @@ fn word(dice: &mut Dice, from: &[&str]) -> Operand {
     Operand::Text((*dice.pick(from)).to_owned())
 }
 
-fn random_filter(dice: &mut Dice, depth: usize) -> Filter {
+pub fn random_filter(dice: &mut Dice, depth: usize) -> Filter {
     let text = |text: &str| Operand::Text(text.to_owned());
     match dice.roll(if depth == 0 { 7 } else { 11 }) {
         0 => Filter::Is(Subject::Source, Comparison::Equal, word(dice, &["letters", "logs", "neither"])),

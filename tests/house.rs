@@ -41,10 +41,11 @@ fn crates_use_only_what_they_may() {
     check("frontload-core", &[&native[..], &["tokio", "sled", "tantivy", "hnsw_rs", "rayon"]].concat());
     check("frontload-enrich", &[&native[..], &["tokio", "tantivy", "hnsw_rs"]].concat());
     check("frontload-index", &[&native[..], &["tokio", "sled", "frontload-enrich"]].concat());
-    check("frontload-engine", &[&native[..], &["tokio", "frontload-models"]].concat());
+    check("frontload-engine", &[&native[..], &["tokio", "frontload-models", "milvus-sdk-rust"]].concat());
     check("frontload-corpus", &[&native[..], &["tokio", "sled", "tantivy", "frontload-index"]].concat());
     check("frontload-eval", &[&native[..], &["tokio", "frontload-engine", "tantivy"]].concat());
-    check("frontload-server", &[&native[..], &["frontload-models"]].concat());
+    check("frontload-cluster", &[&native[..], &["sled", "frontload-engine", "frontload-models"]].concat());
+    check("frontload-server", &[&native[..], &["frontload-models", "milvus-sdk-rust"]].concat());
     // What the rule is about is there where it may be.
     assert!(dependencies("frontload-models").contains("llama-cpp-2"));
 }

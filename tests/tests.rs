@@ -85,6 +85,12 @@ mod reviewing;
 // The index as tools of an assistant.
 mod mcp;
 
+// A server that speaks Milvus's protocol.
+mod milvus;
+
+// The same lanes on it.
+mod cluster;
+
 // What is wrong with what came in, and which exit code says so.
 mod bad_input;
 
