@@ -91,6 +91,9 @@ mod milvus;
 // The same lanes on it.
 mod cluster;
 
+// The same lanes split over several.
+mod sharding;
+
 // What is wrong with what came in, and which exit code says so.
 mod bad_input;
 
