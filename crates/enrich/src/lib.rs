@@ -22,7 +22,7 @@ mod when;
 pub use answer::{Answer, parse};
 pub use collect::{Collected, aliases, collect};
 pub use estimate::{Estimate, Range, estimate};
-pub use gates::{Rejections, tally};
+pub use gates::{Judge, Judged, Rejections, tally};
 pub use grammar::lark;
 pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Settings, SettledAnswer, scan};
 pub use plan::{Call, Job, Plan};

@@ -29,6 +29,11 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/frontload.descriptors"));
 }
 
+/// What requests ask for, checked against every limit; a status that names the field where they pass one.
+pub mod requests {
+    pub use crate::convert::{answer_request, list_handles, search_batch, search_request, verdict};
+}
+
 pub use access::{KeyError, Keys, Role, new_key};
 pub use feedback::Remark;
 pub use live::Live;
