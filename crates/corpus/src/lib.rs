@@ -16,7 +16,7 @@ mod walk;
 mod windows;
 
 pub use chunking::chunk_all;
-pub use corpus::{Corpus, Skipped, read_corpus};
+pub use corpus::{Corpus, Skipped, read_corpus, source_names};
 pub use error::CorpusError;
 pub use formats::FORMATS;
 pub use walk::SCHEMA_FILE;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema};
-use frontload_corpus::{chunk_all, read_corpus};
+use frontload_corpus::chunk_all;
 use frontload_enrich::{Job, Record, SettledAnswer};
 use frontload_index::IndexDir;
 use serde::Deserialize;
@@ -77,7 +77,7 @@ pub fn export_prompts(
     out: &mut dyn Write,
 ) -> Result<usize, EngineError> {
     let shop = Workshop::open(dir)?;
-    let corpus = read_corpus(&options.sources)?;
+    let corpus = shop.read(&options.sources)?;
     let chunks = chunk_all(&corpus.documents, options.chunk_chars);
     let job = Job::new(&chunks, schema);
     let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
@@ -110,7 +110,7 @@ pub fn import_completions(
 ) -> Result<BatchReport, EngineError> {
     healed(dir, &mut || {
         let mut shop = Workshop::open(dir)?;
-        let corpus = read_corpus(&options.sources)?;
+        let corpus = shop.read(&options.sources)?;
         let chunks = chunk_all(&corpus.documents, options.chunk_chars);
         let job = Job::new(&chunks, schema);
         let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;

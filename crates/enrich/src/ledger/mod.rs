@@ -2,6 +2,7 @@
 //! else is done with it. It is the source of truth; all other files can be built from it and the corpus.
 
 mod record;
+mod rewrite;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use record::{Record, Settings, SettledAnswer};
+pub use rewrite::Rewritten;
 
 pub(crate) use record::call_id;
 

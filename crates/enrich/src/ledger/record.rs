@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Tuning};
+use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Purge, Tuning};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, parse};
@@ -50,6 +50,10 @@ pub enum Record {
         /// When, in seconds since 1970.
         at: u64,
     },
+    /// What a person took out of the index, or put back.
+    Purge(Purge),
+    /// Here stood something about a chunk that was taken out with everything said of it.
+    Erased {},
     /// A handle made elsewhere.
     Import {
         /// The chunk it was made for; a chunk whose text has changed since does not get it.
