@@ -235,3 +235,30 @@ fn a_small_index_has_no_hubs() {
     let ended = bare.run(&["hubs"]).exited(2);
     assert!(ended.stderr.contains("--queries"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_handle_says_where_it_came_from() {
+    let bench = infested();
+    bench.run(&["handles", "accept", "2024/hostile.txt", "mood", "honeyed threats", "--by", "Mara"]).succeeded();
+    bench.run(&["aliases", "accept", "mood", HANDLE, "patent medicine", "--by", "Jonas"]).succeeded();
+    bench.json(&["rebuild"]);
+    let shown = bench.json(&["inspect", "2024/hostile.txt"]);
+    assert_eq!(
+        (&shown["chunk"]["source"], &shown["chunk"]["place"]["path"]),
+        (&json!("forum"), &json!("2024/hostile.txt"))
+    );
+    let origin = |text: &str| {
+        let handles = shown["handles"].as_array().expect("handles").iter();
+        let mut of_text = handles.filter(|handle| handle["text"] == text);
+        let handle = of_text.next().unwrap_or_else(|| panic!("no {text}: {shown}"));
+        assert!(handle["provenance"]["at"].as_u64() > Some(1_700_000_000), "{handle}");
+        (handle["source"].clone(), handle["provenance"]["by"].clone())
+    };
+    assert_eq!(origin(HANDLE), (json!("import"), Value::Null));
+    assert_eq!(origin("honeyed threats"), (json!("person"), json!("Mara")));
+    assert_eq!(origin("patent medicine"), (json!("alias"), json!("Jonas")));
+    let told = bench.run(&["inspect", "2024/hostile.txt"]).succeeded().stdout;
+    for word in ["from forum/2024/hostile.txt", "person, by Mara, 20", "import, 20"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+}

@@ -7,8 +7,8 @@ use clap::Args;
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct PurgeArgs {
-    /// Every document of a source, a folder or a file: its name as `inspect` shows it, a path on this machine, or a pattern
-    /// (`*` within a part, `**` across parts, `?` one letter)
+    /// Every document of a source, a folder or a file: its name as `inspect` shows it, a path on this machine, or a
+    /// pattern (`*` within a part, `**` across parts, `?` one letter)
     #[arg(
         long,
         value_name = "GLOB-OR-PATH",

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use frontload_core::{Purge, Purged};
+use frontload_core::{Purge, Purged, utc};
 use frontload_engine::{Going, PurgeAsk, PurgeReport, Reach, held_purges, purge, purge_reach, undo_purge};
 use serde_json::{Value, json};
 
@@ -76,14 +76,15 @@ fn tell_what_is_left(config: &Config, done: &PurgeReport) {
     eprintln!("{} older generations removed; until the next publish there is none to fall back on", done.removed);
     let Some(erased) = done.erased else {
         return eprintln!(
-            "what was said about them stays in the ledger ({} records): --undo brings all of it back, --erase removes it",
+            "what was said about them stays in the ledger ({} records): --undo brings it back, --erase removes it",
             done.reach.records
         );
     };
     eprintln!("{} records of the ledger erased", erased.records);
     if erased.unreadable > 0 {
         eprintln!(
-            "warning: {} damaged lines of the ledger cannot be read and may hold some of it; `frontload verify` names them",
+            "warning: {} damaged lines of the ledger cannot be read and may hold some of it; `frontload verify` names \
+             them",
             erased.unreadable
         );
     }
@@ -110,14 +111,18 @@ fn describe(reach: &Reach) {
     ));
     if reach.shared > 0 {
         eprintln!(
-            "note: {} of the chunks stand in documents that stay, too, in the same words: what was said about those stays",
+            "note: {} of the chunks stand in documents that stay, too, in the same words: what was said about those \
+             stays",
             reach.shared
         );
     }
 }
 
 fn as_json(reach: &Reach) -> Value {
-    let row = |Going { source, path, document, chunks, handles }: &Going| json!({"source": source, "path": path, "document": document, "chunks": chunks, "handles": handles});
+    let row = |going: &Going| {
+        let Going { source, path, document, chunks, handles } = going;
+        json!({"source": source, "path": path, "document": document, "chunks": chunks, "handles": handles})
+    };
     json!({
         "schema_version": 1,
         "what": reach.what,
@@ -133,10 +138,10 @@ fn list(config: &Config) -> anyhow::Result<ExitCode> {
         print::json(&json!({"schema_version": 1, "purges": held}));
         return Ok(ExitCode::SUCCESS);
     }
-    for Purge { what, erased, reason, by, .. } in &held {
+    for Purge { what, erased, reason, by, at, .. } in &held {
         let erased = if *erased { ", erased" } else { "" };
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        print::line(&print::clean(&format!("{what}   ({by}{erased}){why}")));
+        print::line(&print::clean(&format!("{what}   ({by}, {}{erased}){why}", utc(*at))));
     }
     if held.is_empty() {
         print::line("nothing is taken out");

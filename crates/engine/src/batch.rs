@@ -11,7 +11,7 @@ use std::{
 
 use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema};
 use frontload_corpus::chunk_all;
-use frontload_enrich::{Job, Record, SettledAnswer};
+use frontload_enrich::{Job, Record, SettledAnswer, now};
 use frontload_index::IndexDir;
 use serde::Deserialize;
 
@@ -145,7 +145,7 @@ pub fn import_completions(
                 continue;
             };
             let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), elsewhere.fingerprint.to_owned());
-            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere) };
+            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere), at: Some(now()) };
             report.taken += 1;
             report.failed += usize::from(settled.items().is_err());
             records.push(Record::Answer(settled));

@@ -12,6 +12,7 @@ mod diff;
 mod hubs;
 mod import;
 mod preview;
+mod provenance;
 mod publish;
 mod purge;
 mod review;
@@ -37,6 +38,7 @@ pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, read_corpus};
 pub use hubs::{HUB_HITS, Hub, HubCount, Hubs, Probe, look_for_hubs, sample_probes};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
+pub use provenance::{Provenance, provenance};
 pub use publish::{DEFAULT_FUSION, untuned_weights};
 pub use purge::{Going, PurgeAsk, PurgeReport, Reach, held_purges, purge, purge_reach, undo_purge};
 pub use review::{

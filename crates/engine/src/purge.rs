@@ -6,12 +6,11 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use frontload_core::{Chunk, ChunkKey, Embedder, Purge, Purged};
 use frontload_corpus::{chunk_all, read_corpus, source_names};
-use frontload_enrich::{Erasure, Record, Rewritten, erase};
+use frontload_enrich::{Erasure, Record, Rewritten, erase, now};
 use frontload_index::{IndexDir, Reader, remove_older};
 
 use crate::{
@@ -209,9 +208,8 @@ fn check(ask: &PurgeAsk) -> Result<(), EngineError> {
 }
 
 fn decision(what: Purged, holds: bool, ask: &PurgeAsk) -> Record {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let (reason, by) = (ask.reason.clone(), ask.by.clone());
-    Record::Purge(Purge { what, holds, erased: holds && ask.erase, reason, by, at })
+    Record::Purge(Purge { what, holds, erased: holds && ask.erase, reason, by, at: now() })
 }
 
 /// Everything that is taken out, and what the ledger must say nothing about to have it erased.

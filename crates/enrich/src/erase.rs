@@ -100,12 +100,18 @@ mod tests {
             answer_tokens: 1,
         };
         let kinds = [("mood".to_owned(), Digest::of_parts(["answer", chunk]))].into();
-        Record::Answer(SettledAnswer { chunk: key(chunk), kinds, model: "m".to_owned(), result: Ok(completion) })
+        Record::Answer(SettledAnswer {
+            chunk: key(chunk),
+            kinds,
+            model: "m".to_owned(),
+            result: Ok(completion),
+            at: None,
+        })
     }
 
     fn import(chunk: &str) -> Record {
         let text = format!("imported for {chunk}");
-        Record::Import { chunk: key(chunk), kind: "mood".to_owned(), text, evidence: Evidence::Inferred }
+        Record::Import { chunk: key(chunk), kind: "mood".to_owned(), text, evidence: Evidence::Inferred, at: None }
     }
 
     fn review(chunk: &str, chunk_id: &str) -> Record {

@@ -26,7 +26,7 @@ pub use erase::{Erasure, erase};
 pub use estimate::{Estimate, Range, estimate};
 pub use gates::{Rejections, tally};
 pub use grammar::lark;
-pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Rewritten, Settings, SettledAnswer, scan};
+pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Rewritten, Settings, SettledAnswer, now, scan};
 pub use plan::{Call, Job, Plan};
 pub use prompt::answer_text;
 pub use review::{Aliases, vouched};

@@ -85,8 +85,8 @@ impl Ranking {
         }
         for (chunk, count) in self.hubs.iter().take(SHOWN) {
             eprintln!(
-                "warning: {} is among the first ten for {count} of {} topics, more than chance allows; `frontload hubs` looks \
-                 closer",
+                "warning: {} is among the first ten for {count} of {} topics, more than chance allows; `frontload hubs` \
+                 looks closer",
                 print::clean(chunk),
                 topics.len()
             );

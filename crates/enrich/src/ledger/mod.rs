@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use record::{Record, Settings, SettledAnswer};
+pub use record::{Record, Settings, SettledAnswer, now};
 pub use rewrite::Rewritten;
 
 pub(crate) use record::call_id;
@@ -293,7 +293,7 @@ mod tests {
 
     fn import(text: &str) -> Record {
         let chunk = ChunkKey(Digest::of_bytes(text.as_bytes()));
-        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred }
+        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred, at: None }
     }
 
     fn all(folder: &Path) -> (Vec<Record>, Vec<Damage>) {

@@ -1,6 +1,10 @@
 //! What the ledger's lines say.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Purge, Tuning};
 use serde::{Deserialize, Serialize};
@@ -64,6 +68,9 @@ pub enum Record {
         text: String,
         /// What the file claims stands behind it.
         evidence: Evidence,
+        /// When it was imported, in seconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
     },
 }
 
@@ -100,6 +107,14 @@ pub struct SettledAnswer {
     pub model: String,
     /// The raw answer, or the failure.
     pub result: Result<Completion, Failure>,
+    /// When it ended, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+/// The moment, as records keep it: in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Names a call by the keys of the answers it is to give.
