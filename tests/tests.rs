@@ -36,6 +36,9 @@ mod training;
 // Handles that people decided on or joined, and what becomes of that.
 mod people;
 
+// What people take out for good, and passages that come up whatever is asked.
+mod purging;
+
 // Where settings come from; which models are here.
 mod settings;
 

@@ -4,6 +4,7 @@ mod building;
 mod examples;
 mod files;
 mod measuring;
+mod purging;
 mod searching;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use measuring::{
     AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
     SynthArgs, TuneArgs,
 };
+pub use purging::{HubsArgs, PurgeArgs};
 pub use searching::{
     AnsweringArgs, AskArgs, DiffArgs, FusionName, KeyArgs, LaneArgs, LogFormat, McpArgs, ModeName, SearchArgs,
     ServeArgs,
@@ -110,6 +112,10 @@ pub enum Command {
     Handles(HandlesCommand),
     /// Review handles on a page of this machine: accept, edit, take out, publish
     Review(ReviewArgs),
+    /// Take a source or a document out of the index, now and in every later build
+    Purge(PurgeArgs),
+    /// Look for passages that come up whatever is asked
+    Hubs(HubsArgs),
     /// Handles that say the same in other words
     #[command(subcommand)]
     Aliases(AliasesCommand),

@@ -32,7 +32,8 @@ pub fn exit_code(report: &Report) -> ExitCode {
     }
 }
 
-fn describe(config: &Config, report: &Report) {
+/// Tells people what a build did.
+pub fn describe(config: &Config, report: &Report) {
     if report.torn_bytes > 0 {
         eprintln!("ledger: cut off {} bytes of a line that a crash left unfinished", report.torn_bytes);
     }
@@ -63,6 +64,12 @@ fn describe(config: &Config, report: &Report) {
     }
     list("left out", report.skipped.iter().map(|item| (item.place.as_str(), item.reason.as_str())));
     list("no handles", report.quarantined.iter().map(|(id, reason)| (id.as_str(), reason.as_str())));
+    if report.withheld > 0 {
+        eprintln!(
+            "note: {} documents stay out of the index, as people decided; `frontload purge --list` shows why",
+            report.withheld
+        );
+    }
     if report.unasked > 0 {
         eprintln!("  {} chunks were not asked about yet; run the same command again to go on", report.unasked);
     }
@@ -118,7 +125,8 @@ fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>
     }
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
+/// The same for programs.
+pub fn as_json(report: &Report) -> serde_json::Value {
     let built = report.built.as_ref();
     let manifest = built.map(|built| &built.manifest);
     let calls = report.outcome.map(|outcome| {
@@ -149,6 +157,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "rejected": report.rejections,
         "skipped": report.skipped.iter().map(|item| json!({"place": item.place, "reason": item.reason})).collect::<Vec<_>>(),
         "quarantined": report.quarantined.iter().map(|(id, reason)| json!({"id": id, "reason": reason})).collect::<Vec<_>>(),
+        "withheld": report.withheld,
         "unasked": report.unasked,
         "ledger_damage": report.ledger_damage,
         "torn_bytes": report.torn_bytes,

@@ -10,8 +10,8 @@ use std::{
 };
 
 use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema, escape_json};
-use frontload_corpus::{chunk_all, read_corpus};
-use frontload_enrich::{Job, Record, SettledAnswer};
+use frontload_corpus::chunk_all;
+use frontload_enrich::{Job, Record, SettledAnswer, now};
 use frontload_index::IndexDir;
 use serde::Deserialize;
 
@@ -77,7 +77,7 @@ pub fn export_prompts(
     out: &mut dyn Write,
 ) -> Result<usize, EngineError> {
     let shop = Workshop::open(dir)?;
-    let corpus = read_corpus(&options.sources)?;
+    let corpus = shop.read(&options.sources)?;
     let chunks = chunk_all(&corpus.documents, options.chunk_chars);
     let job = Job::new(&chunks, schema);
     let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
@@ -111,7 +111,7 @@ pub fn import_completions(
 ) -> Result<BatchReport, EngineError> {
     healed(dir, &mut || {
         let mut shop = Workshop::open(dir)?;
-        let corpus = read_corpus(&options.sources)?;
+        let corpus = shop.read(&options.sources)?;
         let chunks = chunk_all(&corpus.documents, options.chunk_chars);
         let job = Job::new(&chunks, schema);
         let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
@@ -146,7 +146,7 @@ pub fn import_completions(
                 continue;
             };
             let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), elsewhere.fingerprint.to_owned());
-            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere) };
+            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere), at: Some(now()) };
             report.taken += 1;
             report.failed += usize::from(settled.items().is_err());
             records.push(Record::Answer(settled));

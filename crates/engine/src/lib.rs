@@ -9,9 +9,12 @@ mod build;
 mod complete;
 mod conduct;
 mod diff;
+mod hubs;
 mod import;
 mod preview;
+mod provenance;
 mod publish;
+mod purge;
 mod review;
 mod round_trip;
 mod search;
@@ -32,9 +35,12 @@ pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
 pub use conduct::{Conduct, Passed};
 pub use diff::{Difference, HandleChange, Moved, diff, moved};
 pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, parse_pdfs_with, pdf_worker, read_corpus};
+pub use hubs::{HUB_HITS, Hub, HubCount, Hubs, Probe, look_for_hubs, sample_probes};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
+pub use provenance::{Provenance, provenance};
 pub use publish::{DEFAULT_FUSION, untuned_weights};
+pub use purge::{Going, PurgeAsk, PurgeReport, Reach, held_purges, purge, purge_reach, undo_purge};
 pub use review::{
     Agreement, Ask, Decided, Desk, Item, ItemState, Orphan, QueuePage, QueueQuery, ReviewError, reviewed_examples,
     source_name,

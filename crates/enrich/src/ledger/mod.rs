@@ -2,6 +2,7 @@
 //! else is done with it. It is the source of truth; all other files can be built from it and the corpus.
 
 mod record;
+mod rewrite;
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use record::{Record, Settings, SettledAnswer};
+pub use record::{Record, Settings, SettledAnswer, now};
+pub use rewrite::Rewritten;
 
 pub(crate) use record::call_id;
 
@@ -298,7 +300,7 @@ mod tests {
 
     fn import(text: &str) -> Record {
         let chunk = ChunkKey(Digest::of_bytes(text.as_bytes()));
-        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred }
+        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred, at: None }
     }
 
     fn all(folder: &Path) -> (Vec<Record>, Vec<Damage>) {
