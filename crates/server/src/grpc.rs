@@ -7,13 +7,16 @@ use std::{
 };
 
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 
 use crate::{
-    Service,
+    Service, convert,
     observe::{begun, observed},
     v1::{self, frontload_service_server::FrontloadService},
 };
+
+/// So long before a deadline a call is ended by us: tonic would end it at the deadline, and call that cancelled.
+const HEADSTART: Duration = Duration::from_millis(2);
 
 /// Answers calls.
 pub(crate) struct Grpc(pub Arc<Service>);
@@ -23,14 +26,18 @@ impl FrontloadService for Grpc {
     type AnswerStream = Pin<Box<dyn Stream<Item = Result<v1::AnswerResponse, Status>> + Send>>;
 
     async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
-        observed(&self.0, "Search", self.0.search(request.into_inner())).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        let work = in_time(&metadata, self.0.search(request));
+        observed(&self.0, "Search", work).await.map(Response::new)
     }
 
     async fn search_batch(
         &self,
         request: Request<v1::SearchBatchRequest>,
     ) -> Result<Response<v1::SearchBatchResponse>, Status> {
-        observed(&self.0, "SearchBatch", self.0.search_batch(request.into_inner())).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        let work = in_time(&metadata, self.0.search_batch(request));
+        observed(&self.0, "SearchBatch", work).await.map(Response::new)
     }
 
     async fn answer(&self, request: Request<v1::AnswerRequest>) -> Result<Response<Self::AnswerStream>, Status> {
@@ -40,14 +47,18 @@ impl FrontloadService for Grpc {
     }
 
     async fn get_chunk(&self, request: Request<v1::GetChunkRequest>) -> Result<Response<v1::GetChunkResponse>, Status> {
-        observed(&self.0, "GetChunk", self.0.chunk(request.into_inner())).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        let work = in_time(&metadata, self.0.chunk(request));
+        observed(&self.0, "GetChunk", work).await.map(Response::new)
     }
 
     async fn list_handles(
         &self,
         request: Request<v1::ListHandlesRequest>,
     ) -> Result<Response<v1::ListHandlesResponse>, Status> {
-        observed(&self.0, "ListHandles", self.0.handles(request.into_inner())).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        let work = in_time(&metadata, self.0.handles(request));
+        observed(&self.0, "ListHandles", work).await.map(Response::new)
     }
 
     async fn stats(&self, _: Request<v1::StatsRequest>) -> Result<Response<v1::StatsResponse>, Status> {
@@ -55,12 +66,22 @@ impl FrontloadService for Grpc {
     }
 
     async fn feedback(&self, request: Request<v1::FeedbackRequest>) -> Result<Response<v1::FeedbackResponse>, Status> {
-        observed(&self.0, "Feedback", self.0.feedback(request.into_inner())).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        let work = in_time(&metadata, self.0.feedback(request));
+        observed(&self.0, "Feedback", work).await.map(Response::new)
     }
 
     async fn reload(&self, _: Request<v1::ReloadRequest>) -> Result<Response<v1::ReloadResponse>, Status> {
         observed(&self.0, "Reload", self.0.reload()).await.map(Response::new)
     }
+}
+
+/// Keeps a caller's deadline.
+async fn in_time<T>(metadata: &MetadataMap, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let Some(deadline) = deadline(metadata) else { return work.await };
+    let end = deadline.checked_sub(HEADSTART).unwrap_or(deadline);
+    let late = |_| Err(convert::error(Code::DeadlineExceeded, "TOO_LATE", "it was not ready in time"));
+    tokio::time::timeout_at(end.into(), work).await.unwrap_or_else(late)
 }
 
 /// When the caller stops waiting. tonic keeps this for the start of a response; a stream has to keep it itself.
@@ -83,6 +104,15 @@ fn deadline(metadata: &MetadataMap) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_ready_in_time_is_late_and_not_cancelled() {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("grpc-timeout", "10m".parse().expect("a value"));
+        let late = in_time(&metadata, std::future::pending::<Result<(), Status>>()).await.expect_err("late");
+        assert_eq!(late.code(), Code::DeadlineExceeded);
+        in_time(&metadata, async { Ok(()) }).await.expect("in time");
+    }
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {

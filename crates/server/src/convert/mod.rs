@@ -9,7 +9,7 @@ use frontload_engine::{Answer, Hit, LaneSelection, Manner, Refusal, SearchReques
 use tonic::Status;
 
 pub(crate) use chunk::{check_kind, chunk, handle_page, list_handles};
-pub(crate) use error::{busy, code_name, error, invalid, not_found, status};
+pub(crate) use error::{broken, busy, code_name, error, invalid, not_found, status, unfinished};
 pub(crate) use stats::stats;
 
 use crate::v1;
