@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -26,8 +26,13 @@ use crate::{access::is_grpc, convert, http::failed};
 /// them.
 const ARRIVING: Duration = Duration::from_secs(30);
 
+/// When a request's head was there; deadlines are counted from then.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived(pub Instant);
+
 /// Lets a request through.
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Arrived(Instant::now()));
     let speaks_grpc = is_grpc(request.headers());
     let mut answering = pin!(next.run(request.map(arriving)));
     let answered = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
