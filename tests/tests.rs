@@ -76,6 +76,10 @@ mod answering;
 // The service over HTTP, its keys and certificates.
 mod web;
 
+// What it survives: frames, floods and silences on the wire, and generations that break under it.
+#[cfg(target_os = "linux")]
+mod wire;
+
 // A browser, spoken to by WebDriver.
 mod browser;
 

@@ -7,9 +7,11 @@
 mod access;
 mod admission;
 mod answering;
+mod connection;
 mod convert;
 mod feedback;
 mod grpc;
+mod guard;
 mod http;
 mod live;
 mod metrics;

@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use frontload_core::Digest;
-use frontload_index::{IndexDir, IndexError, Reader};
+use frontload_index::{IndexDir, IndexError, Opened, Reader};
 
 /// How often `CURRENT` is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,6 +18,8 @@ pub struct Live {
     reader: ArcSwap<Reader>,
     /// What `CURRENT` said when it was last looked at, whether or not that generation was taken up.
     seen: Mutex<Option<Digest>>,
+    /// Why what was published last is not served.
+    refused: Mutex<Option<String>>,
 }
 
 /// What looking for a newer generation found.
@@ -40,10 +42,11 @@ impl Live {
         // Read first: what is published while the generation opens is then seen as new.
         let seen = Mutex::new(Reader::live_manifest(&dir).ok());
         let opened = Reader::open(&dir)?;
-        if let Some(damage) = opened.stale {
+        let refused = opened.stale.map(|damage| damage.to_string());
+        if let Some(damage) = &refused {
             tracing::warn!("{damage}; generation {} answers", opened.reader.manifest().generation);
         }
-        Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader), seen })
+        Ok(Self { dir, reader: ArcSwap::from_pointee(opened.reader), seen, refused: Mutex::new(refused) })
     }
 
     /// The generation to answer from.
@@ -51,32 +54,62 @@ impl Live {
         self.reader.load_full()
     }
 
+    /// Why what was published last is not served; empty when it is.
+    pub(crate) fn stale(&self) -> String {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
+
     /// Opens another generation if one was published, or any that was refused before when `again`. Opening reads and
     /// hashes every file, so it runs on a thread that may block. One that is damaged, or whose vectors another
     /// embedding model made, is not taken.
     pub(crate) fn refresh(&self, again: bool) -> Refreshed {
-        let Ok(live) = Reader::live_manifest(&self.dir) else { return Refreshed::Same };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let serving = self.reader();
+        let live = match Reader::live_manifest(&self.dir) {
+            Ok(live) => live,
+            Err(error) => {
+                // What it says when it is mended is looked at anew.
+                *seen = None;
+                return self.refuse(error.to_string());
+            }
+        };
         if *seen == Some(live) && !again {
             return Refreshed::Same;
         }
         *seen = Some(live);
         let refused = match Reader::open(&self.dir) {
-            Ok(opened) if opened.stale.is_some() => "the new generation is damaged".to_owned(),
+            Ok(Opened { stale: Some(damage), .. }) => format!("the new generation is damaged: {damage}"),
             Ok(opened) if opened.reader.manifest().embedder != serving.manifest().embedder => {
                 "the new generation has another embedding model; start the service anew to serve it".to_owned()
             }
-            Ok(opened) if opened.reader.manifest() == serving.manifest() => return Refreshed::Same,
+            Ok(opened) if opened.reader.manifest() == serving.manifest() => {
+                self.settle();
+                return Refreshed::Same;
+            }
             Ok(opened) => {
+                self.settle();
                 tracing::info!(generation = opened.reader.manifest().generation, "serving a new generation");
                 self.reader.store(Arc::new(opened.reader));
                 return Refreshed::Taken;
             }
             Err(error) => error.to_string(),
         };
-        tracing::warn!("{refused}; generation {} answers", serving.manifest().generation);
-        Refreshed::Refused(refused)
+        self.refuse(refused)
+    }
+
+    /// What was published last is served.
+    fn settle(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// It is not; the log is told once.
+    fn refuse(&self, why: String) -> Refreshed {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.as_ref() != Some(&why) {
+            tracing::warn!("{why}; generation {} answers", self.reader().manifest().generation);
+        }
+        *refused = Some(why.clone());
+        Refreshed::Refused(why)
     }
 
     /// Looks for newer generations until the service ends.

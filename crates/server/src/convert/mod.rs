@@ -10,7 +10,7 @@ use tonic::Status;
 
 pub use chunk::list_handles;
 pub(crate) use chunk::{check_kind, chunk, handle_page};
-pub(crate) use error::{busy, code_name, error, invalid, not_found, status};
+pub(crate) use error::{broken, busy, code_name, error, invalid, not_found, status, unfinished};
 pub(crate) use stats::stats;
 
 use crate::v1;
