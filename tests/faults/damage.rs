@@ -153,7 +153,11 @@ fn mended(village: &Village, path: &Path, how: &str) {
         code => assert_eq!(code, Some(6), "{told}"),
     }
     assert!(verified.code == Some(6) && verified.stdout.contains(&name) || verified.stderr.contains(&name), "{told}");
+    let dir = IndexDir::new(village.index());
+    let whole = Reader::open(&dir).ok().map(|opened| opened.reader.manifest().generation);
     village.run(&["rebuild"]).succeeded();
+    // What answered meanwhile is what there is to fall back on, not the damaged one.
+    assert!(whole.is_none_or(|whole| Reader::generations(&dir).contains(&whole)), "{told}");
     assert_eq!(village.handles(), village.expected(), "{told}");
     village.whole().unwrap_or_else(|problem| panic!("{told}: {problem}"));
     assert_eq!(village.asked().len(), asked, "{told}: the model was asked");
