@@ -140,7 +140,7 @@ fn measure(village: &Village) -> Durations {
     Durations { whole: started.elapsed(), publishing: publishing.map_or(Duration::ZERO, |began| began.elapsed()) }
 }
 
-pub(super) fn building(village: &Village) -> bool {
+fn building(village: &Village) -> bool {
     let entries = fs::read_dir(village.index().join("generations")).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("building-"))
 }
