@@ -125,6 +125,7 @@ pub fn write(
     Places::of(build.chunks, &plan.ids).write(&folder)?;
     let mut embedded = embed(dir, &plan, (base.as_mut(), on_top), embedder, report)?;
     let base = base.as_ref();
+    let damaged = if base.is_none() { Base::named(dir) } else { None };
     let kept = base.filter(|_| on_top && embedded.carried);
     let mut rows = lanes::rows(&plan, kept, &embedded)?;
     embedded.tidy(&mut rows, build.afresh);
@@ -163,7 +164,7 @@ pub fn write(
     };
     publish::publish(dir, &folder, &name, &manifest)?;
     unfinished::discard(dir);
-    publish::collect_garbage(dir, number);
+    publish::collect_garbage(dir, number, damaged);
     Ok(Built {
         manifest,
         written: plan.added.len(),

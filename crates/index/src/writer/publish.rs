@@ -93,10 +93,11 @@ pub(super) fn clear_unfinished(parent: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-/// Removes generations that are neither live nor kept. A reader that still has one open keeps its files.
-pub(super) fn collect_garbage(dir: &IndexDir, live: u64) {
+/// Removes generations that are neither live nor kept. A reader that still has one open keeps its files. One that is
+/// known to be damaged is nothing to fall back on: it is kept only where there is no other.
+pub(super) fn collect_garbage(dir: &IndexDir, live: u64, damaged: Option<u64>) {
     let mut older: Vec<u64> = generations(dir).into_iter().filter(|&number| number != live).collect();
-    older.sort_unstable();
+    older.sort_unstable_by_key(|&number| (Some(number) != damaged, number));
     for number in older.iter().rev().skip(KEPT) {
         // A failure leaves a folder behind, which the next publish tries again to remove.
         let _ = fs::remove_dir_all(dir.generation(&layout::generation_name(*number)));
