@@ -13,6 +13,9 @@ mod models;
 // A real server behind a proxy that misbehaves; batches run elsewhere.
 mod endpoint;
 
+// Several endpoints of one model.
+mod pool;
+
 // What no model should have to read, and what becomes of it.
 mod adversarial;
 

@@ -43,7 +43,7 @@ pub struct IndexArgs {
     /// Prompts the model answers side by side
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub slots: u32,
-    /// Requests open at once at an endpoint; fewer while it shows trouble
+    /// Requests open at once, over all endpoints; fewer while one shows trouble
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// Seconds of silence after which a request to an endpoint is tried again, or a model's process started anew [default:

@@ -16,6 +16,7 @@ Examples:
   frontload index letters/ --dry-run             what it would cost
   frontload index letters/ --budget-minutes 60   an hour now; the same command goes on later
   frontload index letters/ --model http://127.0.0.1:8000/v1#qwen
+  frontload index letters/ --model 'http://a:8000/v1#qwen,http://b:8000/v1#qwen*3'
   frontload index letters/ --no-handles          the text alone";
 
 pub const SEARCH: &str = "\

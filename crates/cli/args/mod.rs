@@ -53,7 +53,8 @@ pub struct Global {
         long,
         global = true,
         value_name = "REF",
-        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME, or program:PATH"
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, \
+                several of these with commas and weights (…#MODEL*3), pool:FILE.toml, batch:NAME, or program:PATH"
     )]
     pub model: Option<String>,
     #[arg(
