@@ -16,6 +16,9 @@ mod endpoint;
 // Several endpoints of one model.
 mod pool;
 
+// Prompts and results in many files; plans for many machines.
+mod scale;
+
 // What no model should have to read, and what becomes of it.
 mod adversarial;
 

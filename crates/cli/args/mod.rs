@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
+pub use building::{CorpusArgs, IndexArgs, PlanArgs, RebuildArgs};
 pub use files::{
     AliasArgs, AliasesCommand, AnswersName, CompletionsArgs, ConfigCommand, ExamplesArgs, ExportCommand,
     ExportPromptsArgs, ExportTrainingArgs, HandleArgs, HandlesCommand, ImportArgs, ImportCommand,

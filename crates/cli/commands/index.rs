@@ -15,7 +15,7 @@ use frontload_models::{EndpointOptions, GeneratorOptions, Tallies, open_generato
 
 use crate::{
     args::{CorpusArgs, IndexArgs, RebuildArgs},
-    commands::{build_threads, dry_run, interrupts, report::finish, schema},
+    commands::{build_threads, dry_run, interrupts, plan, report::finish, schema},
     config::Config,
     progress::Progress,
 };
@@ -24,6 +24,9 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     let mut options = options(config, &args.corpus, !args.no_handles)?;
     options.graph_rows = args.graph_rows;
     options.concatenated = args.concatenated;
+    if args.plan.plan {
+        return plan::run(config, &args.plan, &options);
+    }
     let asks = options.schema.as_ref().is_some_and(|(schema, _)| schema.asked().next().is_some());
     let patience = args.patience.map(Duration::from_secs);
     let mut endpoint = EndpointOptions {
