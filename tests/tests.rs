@@ -13,6 +13,12 @@ mod models;
 // A real server behind a proxy that misbehaves; batches run elsewhere.
 mod endpoint;
 
+// Several endpoints of one model.
+mod pool;
+
+// Prompts and results in many files; plans for many machines.
+mod scale;
+
 // What no model should have to read, and what becomes of it.
 mod adversarial;
 

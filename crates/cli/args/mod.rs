@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
+pub use building::{CorpusArgs, IndexArgs, PlanArgs, RebuildArgs};
 pub use files::{
     AliasArgs, AliasesCommand, AnswersName, CompletionsArgs, ConfigCommand, ExamplesArgs, ExportCommand,
     ExportPromptsArgs, ExportTrainingArgs, HandleArgs, HandlesCommand, ImportArgs, ImportCommand,
@@ -55,7 +55,8 @@ pub struct Global {
         long,
         global = true,
         value_name = "REF",
-        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME, or program:PATH"
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, \
+                several of these with commas and weights (…#MODEL*3), pool:FILE.toml, batch:NAME, or program:PATH"
     )]
     pub model: Option<String>,
     #[arg(

@@ -46,7 +46,7 @@ pub fn run(config: &Config, args: &PurgeArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupts()?;
     let mut show = |event| progress.show(event, &stop);
     if args.undo {
-        return Ok(report::finish(config, &undo_purge(&config.index, &ask, &mut embedder, &mut show)?));
+        return Ok(report::finish(config, &undo_purge(&config.index, &ask, &mut embedder, &mut show)?, &[]));
     }
     let done = purge(&config.index, &ask, &mut embedder, &mut show)?;
     Ok(finish(config, &done))
@@ -54,7 +54,7 @@ pub fn run(config: &Config, args: &PurgeArgs) -> anyhow::Result<ExitCode> {
 
 fn finish(config: &Config, done: &PurgeReport) -> ExitCode {
     if config.json {
-        let mut value = report::as_json(&done.report);
+        let mut value = report::as_json(&done.report, &[]);
         value["purged"] = as_json(&done.reach);
         value["erased"] = json!(done.erased.map(|erased| erased.records));
         value["unreadable"] = json!(done.erased.map(|erased| erased.unreadable));
@@ -62,7 +62,7 @@ fn finish(config: &Config, done: &PurgeReport) -> ExitCode {
         print::json(&value);
     } else {
         describe(&done.reach);
-        report::describe(config, &done.report);
+        report::describe(config, &done.report, &[]);
         tell_what_is_left(config, done);
     }
     match done.erased {

@@ -4,19 +4,22 @@ use std::process::ExitCode;
 
 use frontload_engine::Report;
 use frontload_enrich::Ending;
+use frontload_models::Tally;
 use serde_json::json;
 
 use crate::{config::Config, exit, print};
 
 /// Skipped and quarantined items shown by name.
 const SHOWN: usize = 10;
+/// Characters of a line about an endpoint.
+const WIDEST: usize = 300;
 
-/// Reports a build and chooses the exit code.
-pub fn finish(config: &Config, report: &Report) -> ExitCode {
+/// Reports a build, with what each endpoint did for it, and chooses the exit code.
+pub fn finish(config: &Config, report: &Report, endpoints: &[Tally]) -> ExitCode {
     if config.json {
-        print::json(&as_json(report));
+        print::json(&as_json(report, endpoints));
     } else {
-        describe(config, report);
+        describe(config, report, endpoints);
     }
     exit_code(report)
 }
@@ -33,7 +36,7 @@ pub fn exit_code(report: &Report) -> ExitCode {
 }
 
 /// Tells people what a build did.
-pub fn describe(config: &Config, report: &Report) {
+pub fn describe(config: &Config, report: &Report, endpoints: &[Tally]) {
     if report.torn_bytes > 0 {
         eprintln!("ledger: cut off {} bytes of a line that a crash left unfinished", report.torn_bytes);
     }
@@ -57,6 +60,9 @@ pub fn describe(config: &Config, report: &Report) {
             progress.total,
             progress.done as f64 / seconds
         );
+        for tally in endpoints {
+            eprintln!("  {}", told_of(tally));
+        }
     }
     for (kind, reasons) in &report.rejections {
         let told: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -115,6 +121,16 @@ pub fn describe(config: &Config, report: &Report) {
     }
 }
 
+/// What one endpoint has done, on a line.
+pub fn told_of(tally: &Tally) -> String {
+    let Tally { endpoint, calls, failures, prompt_tokens, answer_tokens, aside } = tally;
+    let aside = aside.as_ref().map_or_else(String::new, |reason| format!("; set aside: {reason}"));
+    let told = format!(
+        "{endpoint}: {calls} calls, {failures} failures, {prompt_tokens} tokens read, {answer_tokens} written{aside}"
+    );
+    print::cut(&told, WIDEST)
+}
+
 fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
     let count = items.len();
     for (place, reason) in items.take(SHOWN) {
@@ -126,7 +142,7 @@ fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>
 }
 
 /// The same for programs.
-pub fn as_json(report: &Report) -> serde_json::Value {
+pub fn as_json(report: &Report, endpoints: &[Tally]) -> serde_json::Value {
     let built = report.built.as_ref();
     let manifest = built.map(|built| &built.manifest);
     let calls = report.outcome.map(|outcome| {
@@ -141,6 +157,16 @@ pub fn as_json(report: &Report) -> serde_json::Value {
             "out_of_time": outcome.ending == Ending::OutOfTime,
         })
     });
+    let endpoint = |tally: &Tally| {
+        json!({
+            "endpoint": tally.endpoint,
+            "calls": tally.calls,
+            "failures": tally.failures,
+            "prompt_tokens": tally.prompt_tokens,
+            "answer_tokens": tally.answer_tokens,
+            "set_aside": tally.aside,
+        })
+    };
     json!({
         "schema_version": 1,
         "generation": manifest.map(|manifest| manifest.generation),
@@ -148,6 +174,7 @@ pub fn as_json(report: &Report) -> serde_json::Value {
         "chunks": manifest.map(|manifest| manifest.chunks),
         "handles": manifest.map(|manifest| manifest.handles),
         "calls": calls,
+        "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "embedded": built.map(|built| built.embedded),
         "reused": built.map(|built| built.reused),
         "written": built.map(|built| built.written),

@@ -22,6 +22,7 @@ mod starters;
 mod suggest;
 mod synth;
 mod training;
+mod workload;
 mod workshop;
 
 pub use aliases::{AliasError, Proposal, Why, decide_alias, held_aliases, propose_aliases};
@@ -53,6 +54,7 @@ pub use starters::{STARTERS, starter};
 pub use suggest::{Candidate, Gap, LoggedQuery, Missed, Proposed, SuggestOptions, Suggestion, suggest};
 pub use synth::{QueryType, SynthOptions, SynthQuery, Synthesis, synthesise};
 pub use training::{LeftOut, Training, TrainingFormat, TrainingOptions, training};
+pub use workload::{Workload, workload};
 
 use std::path::PathBuf;
 
