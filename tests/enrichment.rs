@@ -46,6 +46,9 @@ fn quotes_slice_out_of_their_chunks() {
         for handle in bench.json(&["inspect", id])["handles"].as_array().expect("handles") {
             let evidence = handle["evidence"].as_str().expect("evidence");
             assert_eq!(evidence == "verbatim", handle["kind"] == "time", "{handle}");
+            let provenance = &handle["provenance"];
+            assert!(provenance["model"].is_string() && provenance["at"].as_u64() > Some(1_700_000_000), "{handle}");
+            assert_eq!(provenance["prompt"].as_str().map(str::len), Some(64), "{handle}");
             if evidence == "verbatim" {
                 let at = |end: usize| handle["span"][end].as_u64().expect("a span") as usize;
                 assert_eq!(text.get(at(0)..at(1)), handle["text"].as_str(), "{handle}");

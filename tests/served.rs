@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Child,
+    process::{Child, Command},
 };
 
 use frontload_server::v1::{StatsRequest, StatsResponse, frontload_service_client::FrontloadServiceClient};
@@ -27,7 +27,14 @@ impl Served {
     pub fn started(bench: &Bench, arguments: &[&str], scheme: &str) -> Self {
         // Nobody reads its stderr while it runs: a line a request would fill the pipe.
         let level = if arguments.contains(&"--log-format") { "info" } else { "warn" };
-        let mut child = bench.command(arguments).env("FRONTLOAD_LOG", level).spawn().expect("starts");
+        let mut command = bench.command(arguments);
+        command.env("FRONTLOAD_LOG", level);
+        Self::spawned(command, scheme)
+    }
+
+    /// Starts what serves.
+    pub fn spawned(mut command: Command, scheme: &str) -> Self {
+        let mut child = command.spawn().expect("starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let told: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));

@@ -13,6 +13,12 @@ mod models;
 // A real server behind a proxy that misbehaves; batches run elsewhere.
 mod endpoint;
 
+// Several endpoints of one model.
+mod pool;
+
+// Prompts and results in many files; plans for many machines.
+mod scale;
+
 // What no model should have to read, and what becomes of it.
 mod adversarial;
 
@@ -35,6 +41,9 @@ mod training;
 
 // Handles that people decided on or joined, and what becomes of that.
 mod people;
+
+// What people take out for good, and passages that come up whatever is asked.
+mod purging;
 
 // Where settings come from; which models are here.
 mod settings;
@@ -72,6 +81,10 @@ mod answering;
 
 // The service over HTTP, its keys and certificates.
 mod web;
+
+// What it survives: frames, floods and silences on the wire, and generations that break under it.
+#[cfg(target_os = "linux")]
+mod wire;
 
 // A browser, spoken to by WebDriver.
 mod browser;

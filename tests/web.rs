@@ -173,7 +173,7 @@ async fn keys_say_who_may_do_what() {
 }
 
 /// Certificates: an authority's, one of the service's, one of a client's.
-fn certificates(bench: &Bench) -> (String, String) {
+pub fn certificates(bench: &Bench) -> (String, String) {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("signed");

@@ -28,7 +28,7 @@ pub fn code_of(error: &anyhow::Error) -> ExitCode {
         } else if let Some(error) = cause.downcast_ref::<ClusterError>() {
             of_cluster(error)
         } else if let Some(error) = cause.downcast_ref::<ModelError>() {
-            if matches!(error, ModelError::Name(_)) { USAGE } else { MODEL }
+            if matches!(error, ModelError::Name(_) | ModelError::Pool { .. }) { USAGE } else { MODEL }
         } else if cause.is::<GeneratorError>() {
             MODEL
         } else if let Some(status) = cause.downcast_ref::<tonic::Status>() {

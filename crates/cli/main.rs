@@ -64,6 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Queries(QueriesCommand::Synth(args)) => commands::queries::synth(&config, &args),
         Command::Handles(command) => commands::handles::run(&config, command),
         Command::Review(args) => commands::review::run(&config, &args),
+        Command::Purge(args) => commands::purge::run(&config, &args),
+        Command::Hubs(args) => commands::hubs::run(&config, &args),
         Command::Aliases(command) => commands::aliases::run(&config, &command),
         Command::Schema(SchemaCommand::Examples(args)) => commands::schema::examples(&config, &args),
         Command::Schema(SchemaCommand::Check(args)) => commands::schema::check(&config, &args),

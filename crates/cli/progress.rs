@@ -9,20 +9,33 @@ use std::{
 
 use frontload_cluster::Step;
 use frontload_engine::Event;
+use frontload_models::Tallies;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::commands::report::told_of;
+
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How often each endpoint of several is told of.
+const ENDPOINTS_EVERY: Duration = Duration::from_secs(30);
 
 /// Shows a build's events.
 pub struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
+    tallies: Tallies,
+    last_tallies: Instant,
 }
 
 impl Progress {
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, bar: None, last_line: None }
+        let (tallies, last_tallies) = (Tallies::default(), Instant::now());
+        Self { quiet, bar: None, last_line: None, tallies, last_tallies }
+    }
+
+    /// Also tells of each endpoint, when there are several.
+    pub fn watching(self, tallies: &Tallies) -> Self {
+        Self { tallies: tallies.clone(), ..self }
     }
 
     /// Shows an event, and says whether to go on.
@@ -55,8 +68,26 @@ impl Progress {
                 let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
                 let told = format!("{rate:.2} chunks/s, {tokens:.0} tokens/s, {} left{failed}", minutes(left));
                 self.step("enrich", (progress.done, progress.total), &told);
+                self.endpoints();
             }
             Event::Embed { done, total } => self.step("embed", (done, total), "texts"),
+        }
+    }
+
+    fn endpoints(&mut self) {
+        if self.last_tallies.elapsed() < ENDPOINTS_EVERY {
+            return;
+        }
+        self.last_tallies = Instant::now();
+        let tallies = self.tallies.read();
+        if tallies.len() < 2 {
+            return;
+        }
+        for told in tallies.iter().map(told_of) {
+            match &self.bar {
+                Some(bar) => bar.println(format!("  {told}")),
+                None => eprintln!("  {told}"),
+            }
         }
     }
 

@@ -112,6 +112,21 @@ fn harm<T>(path: &Path, choices: &mut fastrand::Rng, look: &mut dyn FnMut(&str) 
     seen
 }
 
+/// Puts a damaged copy in a file's place. The old file stays as it is for who has it open, and for the generation that
+/// shares it.
+pub(super) fn replaced(path: &Path, cut: bool, spare: &Path, choices: &mut fastrand::Rng) -> String {
+    let mut bytes = fs::read(path).expect("a file");
+    let at = choices.usize(..bytes.len());
+    if cut || choices.u8(..4) == 0 {
+        bytes.truncate(at);
+    } else {
+        bytes[at] ^= 1 << choices.u8(..8);
+    }
+    fs::write(spare, &bytes).expect("written");
+    fs::rename(spare, path).expect("renamed");
+    format!("{}, damaged at byte {at}", path.display())
+}
+
 /// Opens the index: the damage is seen, and either the generation before answers or, where both share the file, none.
 fn unused(village: &Village, path: &Path, how: &str) -> &'static str {
     let dir = IndexDir::new(village.index());
@@ -153,7 +168,11 @@ fn mended(village: &Village, path: &Path, how: &str) {
         code => assert_eq!(code, Some(6), "{told}"),
     }
     assert!(verified.code == Some(6) && verified.stdout.contains(&name) || verified.stderr.contains(&name), "{told}");
+    let dir = IndexDir::new(village.index());
+    let whole = Reader::open(&dir).ok().map(|opened| opened.reader.manifest().generation);
     village.run(&["rebuild"]).succeeded();
+    // What answered meanwhile is what there is to fall back on, not the damaged one.
+    assert!(whole.is_none_or(|whole| Reader::generations(&dir).contains(&whole)), "{told}");
     assert_eq!(village.handles(), village.expected(), "{told}");
     village.whole().unwrap_or_else(|problem| panic!("{told}: {problem}"));
     assert_eq!(village.asked().len(), asked, "{told}: the model was asked");

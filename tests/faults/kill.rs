@@ -18,8 +18,8 @@ use crate::bench::Ended;
 /// Passages of the corpus; about as many after every change.
 const ENTRIES: usize = 40;
 /// Prompts answered side by side; twice as many may be in flight.
-const SLOTS: &str = "2";
-const IN_FLIGHT: usize = 4;
+pub(super) const SLOTS: &str = "2";
+pub(super) const IN_FLIGHT: usize = 4;
 /// How often everything is run to its end and compared with what it must be.
 const SETTLED_EVERY: usize = 25;
 
@@ -172,7 +172,7 @@ fn wait(
 }
 
 /// Kills the program and its model's process; `false` when it had ended before.
-fn kill(child: &mut Child) -> bool {
+pub(super) fn kill(child: &mut Child) -> bool {
     if child.try_wait().expect("a child").is_some() {
         return false;
     }

@@ -4,36 +4,45 @@
 //! The tests run each section in a short form; `cargo bench --bench faults` runs the long form of the same code and
 //! prints its figures.
 
+mod account;
+mod caller;
 mod child;
 mod damage;
 mod disk;
+mod gauge;
 mod kill;
+mod mix;
 mod power;
+mod random;
+mod soak;
 mod space;
 mod state;
 mod strace;
 mod syscalls;
 mod village;
+mod walk;
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 pub use village::Village;
 
 /// How much of a section is run, and from which seed.
 #[derive(Clone, Copy)]
 pub struct Form {
-    /// Cycles of the kill loop.
+    /// Cycles of the kill loop, steps of the random walk.
     pub cycles: usize,
     /// Whether every point is tried, or a few that are spread out.
     pub long: bool,
     /// What every choice follows from.
     pub seed: u64,
+    /// How long the service is soaked.
+    pub soak: Duration,
 }
 
 impl Form {
     /// What the tests run.
     #[allow(dead_code)] // the long form has its own
-    pub const SHORT: Self = Self { cycles: 25, long: false, seed: 8 };
+    pub const SHORT: Self = Self { cycles: 25, long: false, seed: 8, soak: Duration::from_secs(16) };
 
     fn choices(self) -> fastrand::Rng {
         fastrand::Rng::with_seed(self.seed)
@@ -57,7 +66,7 @@ pub type Section = fn(Form) -> Figures;
 
 /// Every section, in the order of their names' importance.
 #[allow(dead_code)] // as above
-pub const SECTIONS: [(&str, Section); 8] = [
+pub const SECTIONS: [(&str, Section); 10] = [
     ("kill", kill::run),
     ("syscalls", syscalls::run),
     ("damage", damage::run),
@@ -66,6 +75,8 @@ pub const SECTIONS: [(&str, Section); 8] = [
     ("space", space::run),
     ("tmpfs", space::small_disk),
     ("power", power::run),
+    ("random", random::run),
+    ("soak", soak::run),
 ];
 
 /// Counts by name, as they are printed.

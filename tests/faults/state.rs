@@ -45,9 +45,9 @@ pub fn run(form: Form) -> Figures {
         let kind = name.to_string_lossy();
         let kind = kind.split('.').next().unwrap_or(&kind).to_owned();
         figures.push(format!("damage, state {kind}: {each}: {}", became.told()));
-        for _ in 0..looked_at {
+        for number in 0..looked_at {
             let how = harm(&path, &mut choices);
-            program(&village, &how);
+            program(&village, &how, number % 2 == 0);
             copy(&kept, &index);
         }
         figures
@@ -56,7 +56,7 @@ pub fn run(form: Form) -> Figures {
     figures
 }
 
-fn names(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn names(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a state").flatten();
     let mut names: Vec<PathBuf> =
         entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name().into()).collect();
@@ -65,7 +65,7 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Flips a bit, cuts, empties, fills with noise, or removes.
-fn harm(path: &Path, choices: &mut fastrand::Rng) -> String {
+pub(super) fn harm(path: &Path, choices: &mut fastrand::Rng) -> String {
     let mut bytes = fs::read(path).expect("a file");
     // Most of the file is room for more: half of the blows fall where something is written.
     let written = bytes.iter().rposition(|&byte| byte != 0).map_or(bytes.len(), |last| last + 1);
@@ -143,9 +143,13 @@ fn again(index: &Path, made: &Made, how: &str) -> &'static str {
     became
 }
 
-/// The same through the program.
-fn program(village: &Village, how: &str) {
+/// The same through the program, which may first meet it where people decide.
+fn program(village: &Village, how: &str, deciding: bool) {
     let asked = village.asked().len();
+    if deciding {
+        let ended = village.run(&["handles", "list", "--conflicts"]);
+        assert!(ended.code == Some(0) && !ended.stderr.contains("panicked"), "{how}: {}", ended.stderr);
+    }
     let ended = village.run(&["rebuild"]);
     let what = format!("{how}: {}", ended.stderr);
     assert!(!ended.stderr.contains("panicked"), "{what}");

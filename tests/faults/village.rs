@@ -88,6 +88,22 @@ impl Village {
         self.write("");
     }
 
+    /// Number and version of every entry.
+    pub fn entries(&self) -> &BTreeMap<usize, usize> {
+        &self.entries
+    }
+
+    /// Gives an entry this version, be it new, changed or back again. [`write`](Self::write) writes it.
+    pub fn put(&mut self, number: usize, version: usize) {
+        self.entries.insert(number, version);
+        self.next = self.next.max(number + 1);
+    }
+
+    /// Takes an entry out.
+    pub fn take_out(&mut self, number: usize) {
+        self.entries.remove(&number);
+    }
+
     /// Every entry's number with its tag, which its text, the model's log and its handle have in common.
     pub fn tags(&self) -> BTreeMap<String, String> {
         self.entries.iter().map(|(number, version)| (format!("e{number}"), tag(*number, *version))).collect()
@@ -208,11 +224,13 @@ fn records(ledger: &[u8]) -> impl Iterator<Item = Value> + '_ {
     lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok()).map(|mut line| line["record"].take())
 }
 
-fn tag(number: usize, version: usize) -> String {
+/// What names one version of an entry.
+pub fn tag(number: usize, version: usize) -> String {
     format!("e{number}v{version}")
 }
 
-fn text(number: usize, version: usize) -> String {
+/// What it says.
+pub fn text(number: usize, version: usize) -> String {
     let thing = THINGS[(number + version) % THINGS.len()];
     format!("Entry {}: the wind stood in the north and {} {thing} were counted.", tag(number, version), number + 3)
 }

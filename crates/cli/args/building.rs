@@ -43,7 +43,7 @@ pub struct IndexArgs {
     /// Prompts the model answers side by side
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub slots: u32,
-    /// Requests open at once at an endpoint; fewer while it shows trouble
+    /// Requests open at once, over all endpoints; fewer while one shows trouble
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// Seconds of silence after which a request to an endpoint is tried again, or a model's process started anew [default:
@@ -53,6 +53,35 @@ pub struct IndexArgs {
     /// Seconds after which a passage is given up at an endpoint, however often it was tried
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub deadline: u64,
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+// How long it would take how many machines.
+#[derive(Args)]
+pub struct PlanArgs {
+    /// Say how many machines and hours it takes, by what the ledger tells of this model, and stop: nothing is asked
+    #[arg(long, conflicts_with_all = ["no_handles", "dry_run", "budget_minutes"])]
+    pub plan: bool,
+    /// Machines to plan for; also those that the ledger's runs had [default: as many as --model names]
+    #[arg(long, requires = "plan", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub endpoints: Option<u32>,
+    /// Tokens that one machine reads and writes in a second [default: as in the ledger's runs]
+    #[arg(long, requires = "plan", value_name = "TOKENS_PER_SECOND", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// Also say how many machines get done in so many hours
+    #[arg(long, requires = "plan", value_name = "HOURS", value_parser = positive)]
+    pub within: Option<f64>,
+    /// Also plan for a corpus of so many chunks that is otherwise like this one
+    #[arg(long, requires = "plan", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub chunks: Option<u64>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number above 0".to_owned()),
+    }
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

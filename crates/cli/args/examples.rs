@@ -15,7 +15,9 @@ pub const INDEX: &str = "\
 Examples:
   frontload index letters/ --dry-run             what it would cost
   frontload index letters/ --budget-minutes 60   an hour now; the same command goes on later
+  frontload index letters/ --plan --within 2     how many machines for two hours, from what is in the ledger
   frontload index letters/ --model http://127.0.0.1:8000/v1#qwen
+  frontload index letters/ --model 'http://a:8000/v1#qwen,http://b:8000/v1#qwen*3'
   frontload index letters/ --no-handles          the text alone";
 
 pub const SEARCH: &str = "\

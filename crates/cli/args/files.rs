@@ -168,9 +168,12 @@ pub enum ExportCommand {
 pub struct ExportPromptsArgs {
     #[command(flatten)]
     pub corpus: CorpusArgs,
-    /// Write here instead of to stdout
+    /// Write here instead of to stdout: the whole file, or nothing
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Spread them over so many files, NAME.00000.jsonl and on; a prompt is always in the same one
+    #[arg(long, value_name = "COUNT", requires = "out", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub shards: Option<u16>,
 }
 
 #[derive(Args)]
@@ -262,10 +265,13 @@ pub enum ImportCommand {
 
 #[derive(Args)]
 pub struct ImportCompletionsArgs {
-    /// The results, JSON lines
+    /// The results, JSON lines: a file, a folder of them, or a pattern in quotes ('results.*.jsonl')
     pub file: PathBuf,
     #[command(flatten)]
     pub corpus: CorpusArgs,
+    /// More of them. May be given several times; what is not there yet is said, and the others taken
+    #[arg(long, value_name = "FILE")]
+    pub also: Vec<PathBuf>,
 }
 
 #[derive(Args)]

@@ -5,13 +5,14 @@ mod cluster;
 mod examples;
 mod files;
 mod measuring;
+mod purging;
 mod searching;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use building::{CorpusArgs, IndexArgs, RebuildArgs};
+pub use building::{CorpusArgs, IndexArgs, PlanArgs, RebuildArgs};
 pub use cluster::{BackendName, ClusterArgs, CopyArgs, Place};
 pub use files::{
     AliasArgs, AliasesCommand, AnswersName, CompletionsArgs, ConfigCommand, ExamplesArgs, ExportCommand,
@@ -23,6 +24,7 @@ pub use measuring::{
     AblateArgs, EvalAnswersArgs, EvalArgs, EvalCommand, EvalModelsArgs, EvalSearchArgs, QueriesCommand, SuggestArgs,
     SynthArgs, TuneArgs,
 };
+pub use purging::{HubsArgs, PurgeArgs};
 pub use searching::{
     AnsweringArgs, AskArgs, DiffArgs, FusionName, KeyArgs, LaneArgs, LogFormat, McpArgs, ModeName, SearchArgs,
     ServeArgs,
@@ -55,7 +57,8 @@ pub struct Global {
         long,
         global = true,
         value_name = "REF",
-        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME, or program:PATH"
+        help = "The language model: a GGUF path, hf:ORG/REPO[@REV]/FILE.gguf, http://HOST/v1#MODEL, \
+                several of these with commas and weights (…#MODEL*3), pool:FILE.toml, batch:NAME, or program:PATH"
     )]
     pub model: Option<String>,
     #[arg(
@@ -116,6 +119,10 @@ pub enum Command {
     Handles(HandlesCommand),
     /// Review handles on a page of this machine: accept, edit, take out, publish
     Review(ReviewArgs),
+    /// Take a source or a document out of the index, now and in every later build
+    Purge(PurgeArgs),
+    /// Look for passages that come up whatever is asked
+    Hubs(HubsArgs),
     /// Handles that say the same in other words
     #[command(subcommand)]
     Aliases(AliasesCommand),

@@ -60,6 +60,9 @@ fn model(config: &Config) -> anyhow::Result<String> {
             Ok(format!("{} on the {}, kernels {}{why}", path.display(), runs_on.device, runs_on.kernels))
         }
         ModelRef::Endpoint { .. } => Ok(format!("{reference} (an endpoint; it is asked first when indexing)")),
+        ModelRef::Pool(_) | ModelRef::PoolFile(_) => {
+            Ok(format!("{reference} ({} endpoints; they are asked first when indexing)", reference.machines()?))
+        }
         ModelRef::Program(_) => Ok(format!("{reference} (a program; it is started when it is asked)")),
         ModelRef::Batch(_) => Ok(format!("{reference} (run elsewhere)")),
     }

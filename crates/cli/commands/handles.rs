@@ -113,7 +113,7 @@ fn import(config: &Config, args: &ImportArgs) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {} rows left out:", imported.left_out.len());
         imported.left_out.iter().take(SHOWN).for_each(|told| eprintln!("  {}", print::clean(told)));
     }
-    let code = report::finish(config, &imported.report);
+    let code = report::finish(config, &imported.report, &[]);
     Ok(if imported.left_out.is_empty() { code } else { ExitCode::from(exit::QUARANTINED) })
 }
 

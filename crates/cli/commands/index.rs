@@ -11,11 +11,11 @@ use anyhow::{Context, bail};
 use frontload_core::{Embedder, Generator};
 use frontload_engine::{BuildOptions, Rebuilding, SCHEMA_FILE, build};
 use frontload_enrich::Limits;
-use frontload_models::{EndpointOptions, GeneratorOptions, open_generator};
+use frontload_models::{EndpointOptions, GeneratorOptions, Tallies, open_generator};
 
 use crate::{
     args::{CorpusArgs, IndexArgs, RebuildArgs},
-    commands::{build_threads, copy, dry_run, interrupts, report::finish, schema},
+    commands::{build_threads, copy, dry_run, interrupts, plan, report::finish, schema},
     config::Config,
     progress::Progress,
 };
@@ -24,6 +24,9 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     let mut options = options(config, &args.corpus, !args.no_handles)?;
     options.graph_rows = args.graph_rows;
     options.concatenated = args.concatenated;
+    if args.plan.plan {
+        return plan::run(config, &args.plan, &options);
+    }
     let asks = options.schema.as_ref().is_some_and(|(schema, _)| schema.asked().next().is_some());
     let patience = args.patience.map(Duration::from_secs);
     let mut endpoint = EndpointOptions {
@@ -34,13 +37,14 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     endpoint.patience = patience.unwrap_or(endpoint.patience);
     let mut llama = config.llama(args.slots)?;
     llama.silence = patience.unwrap_or(llama.silence);
-    let model = GeneratorOptions { llama, endpoint };
+    let tallies = Tallies::default();
+    let model = GeneratorOptions { llama, endpoint, tallies: tallies.clone() };
     let mut generator = if asks { Some(open_generator(&config.model_ref()?, &model)?) } else { None };
     let mut embedder = config.embedder(build_threads())?;
     let stop = interrupts()?;
     let budget = args.budget_minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let limits = Limits { stop: &stop, deadline: budget.and_then(|budget| Instant::now().checked_add(budget)) };
-    let mut progress = Progress::new(config.quiet);
+    let mut progress = Progress::new(config.quiet).watching(&tallies);
     let mut show = |event| progress.show(event, &stop);
     if args.dry_run {
         let (Some(generator), Some((schema, _))) = (generator.as_mut(), &options.schema) else {
@@ -60,7 +64,7 @@ pub fn run(config: &Config, args: &IndexArgs) -> anyhow::Result<ExitCode> {
     let generator = generator.as_mut().map(|generator| generator.as_mut() as &mut dyn Generator);
     let report = build(&config.index, &options, generator, &mut embedder, (limits, &mut show))?;
     copy::publish_built(config, &report)?;
-    Ok(finish(config, &report))
+    Ok(finish(config, &report, &tallies.read()))
 }
 
 /// Paths that mean the same from everywhere.
@@ -106,5 +110,5 @@ pub fn rebuild(config: &Config, args: &RebuildArgs) -> anyhow::Result<ExitCode> 
     let mut show = |event| progress.show(event, &stop);
     let report = frontload_engine::rebuild(&config.index, &rebuilding, &mut embedder, &mut show)?;
     copy::publish_built(config, &report)?;
-    Ok(finish(config, &report))
+    Ok(finish(config, &report, &[]))
 }

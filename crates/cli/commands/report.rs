@@ -4,19 +4,22 @@ use std::process::ExitCode;
 
 use frontload_engine::Report;
 use frontload_enrich::Ending;
+use frontload_models::Tally;
 use serde_json::json;
 
 use crate::{config::Config, exit, print};
 
 /// Skipped and quarantined items shown by name.
 const SHOWN: usize = 10;
+/// Characters of a line about an endpoint.
+const WIDEST: usize = 300;
 
-/// Reports a build and chooses the exit code.
-pub fn finish(config: &Config, report: &Report) -> ExitCode {
+/// Reports a build, with what each endpoint did for it, and chooses the exit code.
+pub fn finish(config: &Config, report: &Report, endpoints: &[Tally]) -> ExitCode {
     if config.json {
-        print::json(&as_json(report));
+        print::json(&as_json(report, endpoints));
     } else {
-        describe(config, report);
+        describe(config, report, endpoints);
     }
     exit_code(report)
 }
@@ -32,7 +35,8 @@ pub fn exit_code(report: &Report) -> ExitCode {
     }
 }
 
-fn describe(config: &Config, report: &Report) {
+/// Tells people what a build did.
+pub fn describe(config: &Config, report: &Report, endpoints: &[Tally]) {
     if report.torn_bytes > 0 {
         eprintln!("ledger: cut off {} bytes of a line that a crash left unfinished", report.torn_bytes);
     }
@@ -56,6 +60,9 @@ fn describe(config: &Config, report: &Report) {
             progress.total,
             progress.done as f64 / seconds
         );
+        for tally in endpoints {
+            eprintln!("  {}", told_of(tally));
+        }
     }
     for (kind, reasons) in &report.rejections {
         let told: Vec<String> = reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
@@ -63,6 +70,12 @@ fn describe(config: &Config, report: &Report) {
     }
     list("left out", report.skipped.iter().map(|item| (item.place.as_str(), item.reason.as_str())));
     list("no handles", report.quarantined.iter().map(|(id, reason)| (id.as_str(), reason.as_str())));
+    if report.withheld > 0 {
+        eprintln!(
+            "note: {} documents stay out of the index, as people decided; `frontload purge --list` shows why",
+            report.withheld
+        );
+    }
     if report.unasked > 0 {
         eprintln!("  {} chunks were not asked about yet; run the same command again to go on", report.unasked);
     }
@@ -108,6 +121,16 @@ fn describe(config: &Config, report: &Report) {
     }
 }
 
+/// What one endpoint has done, on a line.
+pub fn told_of(tally: &Tally) -> String {
+    let Tally { endpoint, calls, failures, prompt_tokens, answer_tokens, aside } = tally;
+    let aside = aside.as_ref().map_or_else(String::new, |reason| format!("; set aside: {reason}"));
+    let told = format!(
+        "{endpoint}: {calls} calls, {failures} failures, {prompt_tokens} tokens read, {answer_tokens} written{aside}"
+    );
+    print::cut(&told, WIDEST)
+}
+
 fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
     let count = items.len();
     for (place, reason) in items.take(SHOWN) {
@@ -118,7 +141,8 @@ fn list<'a>(what: &str, items: impl ExactSizeIterator<Item = (&'a str, &'a str)>
     }
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
+/// The same for programs.
+pub fn as_json(report: &Report, endpoints: &[Tally]) -> serde_json::Value {
     let built = report.built.as_ref();
     let manifest = built.map(|built| &built.manifest);
     let calls = report.outcome.map(|outcome| {
@@ -133,6 +157,16 @@ fn as_json(report: &Report) -> serde_json::Value {
             "out_of_time": outcome.ending == Ending::OutOfTime,
         })
     });
+    let endpoint = |tally: &Tally| {
+        json!({
+            "endpoint": tally.endpoint,
+            "calls": tally.calls,
+            "failures": tally.failures,
+            "prompt_tokens": tally.prompt_tokens,
+            "answer_tokens": tally.answer_tokens,
+            "set_aside": tally.aside,
+        })
+    };
     json!({
         "schema_version": 1,
         "generation": manifest.map(|manifest| manifest.generation),
@@ -140,6 +174,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "chunks": manifest.map(|manifest| manifest.chunks),
         "handles": manifest.map(|manifest| manifest.handles),
         "calls": calls,
+        "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "embedded": built.map(|built| built.embedded),
         "reused": built.map(|built| built.reused),
         "written": built.map(|built| built.written),
@@ -149,6 +184,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "rejected": report.rejections,
         "skipped": report.skipped.iter().map(|item| json!({"place": item.place, "reason": item.reason})).collect::<Vec<_>>(),
         "quarantined": report.quarantined.iter().map(|(id, reason)| json!({"id": id, "reason": reason})).collect::<Vec<_>>(),
+        "withheld": report.withheld,
         "unasked": report.unasked,
         "ledger_damage": report.ledger_damage,
         "torn_bytes": report.torn_bytes,

@@ -11,7 +11,7 @@ use frontload_engine::{
 };
 use frontload_index::IndexDir;
 use frontload_models::{
-    EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, open_generator,
+    EmbedderRef, EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, SentenceEmbedder, Tallies, open_generator,
 };
 
 use crate::args::{AnsweringArgs, BackendName, Global, ModeName};
@@ -102,15 +102,18 @@ impl Config {
 
     /// Opens the language model; llama.cpp itself starts with the first prompt.
     pub fn generator(&self, slots: u32) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
-        let options = GeneratorOptions { llama: self.llama(slots)?, endpoint: EndpointOptions::default() };
-        Ok(open_generator(&self.model_ref()?, &options)?)
+        self.open(self.llama(slots)?)
     }
 
     /// Opens the language model that answers questions, in the style it was given for that.
     pub fn answerer(&self) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
         let mut llama = self.llama(1)?;
         llama.lora = self.answers.lora.clone().or(llama.lora);
-        let options = GeneratorOptions { llama, endpoint: EndpointOptions::default() };
+        self.open(llama)
+    }
+
+    fn open(&self, llama: LlamaOptions) -> anyhow::Result<Box<dyn frontload_core::Generator + Send>> {
+        let options = GeneratorOptions { llama, endpoint: EndpointOptions::default(), tallies: Tallies::default() };
         Ok(open_generator(&self.model_ref()?, &options)?)
     }
 

@@ -14,6 +14,8 @@ mod hidden;
 mod interval;
 mod lane;
 mod model;
+mod moment;
+mod purge;
 mod review;
 mod schema;
 mod tuning;
@@ -31,6 +33,8 @@ pub use model::{
     AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
     Loaded, Message, Prompt, PromptSize, Role, TextRole, ask_once,
 };
+pub use moment::utc;
+pub use purge::{Purge, Purged};
 pub use review::{Alias, Decision, Verdict};
 pub use schema::{Analyzer, Example, Gates, KindSpec, Normaliser, Schema, SchemaError, Scope};
 pub use tuning::{Basis, Tuning};

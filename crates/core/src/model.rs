@@ -142,6 +142,8 @@ pub enum FailureKind {
     Refused,
     /// Whoever asked wanted it no more.
     Stopped,
+    /// There was an answer or a failure, and a person had it taken out of the ledger.
+    Erased,
 }
 
 impl Failure {

@@ -29,6 +29,8 @@ pub struct Corpus {
     pub skipped: Vec<Skipped>,
     /// How much more of one file was left out than is listed.
     unlisted: usize,
+    /// Documents that are readable and not wanted: see [`Corpus::withhold`].
+    pub withheld: Vec<Document>,
 }
 
 /// Something that was left out.
@@ -49,18 +51,17 @@ pub struct Skipped {
 /// When a path does not exist, or nothing at all could be read.
 pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     let mut corpus = Corpus::default();
-    let mut given = HashSet::new();
     let mut opened = HashSet::new();
     let mut sources = Vec::new();
     let mut ids = HashMap::new();
     let apart = Apart::new();
-    for path in paths {
+    for (path, name) in paths.iter().zip(source_names(paths)) {
         let found = walk::files_of(path)?;
-        if !given.insert(absolute(path)) {
+        let Some(name) = name else {
             corpus.skip(path.display().to_string(), "it was given before");
             continue;
-        }
-        sources.push(unique(&source_name(&absolute(path)), &sources));
+        };
+        sources.push(name);
         corpus.skipped.extend(found.skipped);
         // A file may be given besides the folder it is in.
         let is_new = |file: &SourceFile| opened.insert(absolute(&file.path));
@@ -86,6 +87,14 @@ pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 }
 
 impl Corpus {
+    /// Sets aside the documents that are not wanted. Ids are settled by then: what stays keeps its own.
+    pub fn withhold(&mut self, unwanted: impl Fn(&Document) -> bool) {
+        let all = std::mem::take(&mut self.documents);
+        let (withheld, documents): (Vec<_>, Vec<_>) = all.into_iter().partition(unwanted);
+        self.documents = documents;
+        self.withheld.extend(withheld);
+    }
+
     /// Takes a document in, unless there is nothing in it.
     pub(crate) fn add(&mut self, place: String, document: Document) {
         if document.text.trim().is_empty() {
@@ -131,6 +140,20 @@ impl Corpus {
         source.clone_into(&mut document.source);
         self.documents.push(document);
     }
+}
+
+/// The name of each path's source, as its documents bear it; `None` for a path that was given before.
+pub fn source_names(paths: &[PathBuf]) -> Vec<Option<String>> {
+    let (mut given, mut taken) = (HashSet::new(), Vec::new());
+    let name = |path: &PathBuf| {
+        let absolute = absolute(path);
+        let name = unique(&source_name(&absolute), &taken);
+        given.insert(absolute).then(|| {
+            taken.push(name.clone());
+            name
+        })
+    };
+    paths.iter().map(name).collect()
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -20,7 +20,7 @@ mod worker;
 
 pub use apart::parse_pdfs_with;
 pub use chunking::chunk_all;
-pub use corpus::{Corpus, Skipped, read_corpus};
+pub use corpus::{Corpus, Skipped, read_corpus, source_names};
 pub use error::CorpusError;
 pub use formats::FORMATS;
 pub use walk::SCHEMA_FILE;

@@ -9,7 +9,10 @@ use frontload_core::{Alias, Field, Lane, Method, fold};
 use frontload_enrich::{EnrichError, Record};
 use frontload_index::{IndexDir, Reader};
 
-use crate::{EngineError, workshop::Workshop};
+use crate::{
+    EngineError,
+    workshop::{Workshop, healed},
+};
 
 /// Texts of a kind that are compared with one another, the most frequent first.
 const MOST_TEXTS: usize = 6_000;
@@ -202,14 +205,16 @@ fn misspelt(left: &str, right: &str) -> bool {
 /// # Errors
 /// When another writer is at work, or the ledger cannot be read.
 pub fn held_aliases(dir: &IndexDir) -> Result<Vec<(Alias, String)>, EngineError> {
-    let shop = Workshop::open(dir)?;
-    let mut held = Vec::new();
-    for place in shop.state.aliases().map_err(EnrichError::from)? {
-        if let Record::Alias { alias, holds: true, by, .. } = shop.ledger.read(place)? {
-            held.push((alias, by));
+    healed(dir, &mut || {
+        let shop = Workshop::open(dir)?;
+        let mut held = Vec::new();
+        for place in shop.state.aliases().map_err(EnrichError::from)? {
+            if let Record::Alias { alias, holds: true, by, .. } = shop.ledger.read(place)? {
+                held.push((alias, by));
+            }
         }
-    }
-    Ok(held)
+        Ok(held)
+    })
 }
 
 /// Takes an alias into the ledger, or lets go of it. The next publish reflects it.
@@ -224,7 +229,7 @@ pub fn decide_alias(dir: &IndexDir, alias: Alias, holds: bool, by: String) -> Re
     if !dir.exists() {
         return Err(EngineError::NeverBuilt(dir.path().to_owned()).into());
     }
-    let mut shop = Workshop::open(dir)?;
+    let mut shop = healed(dir, &mut || Workshop::open(dir))?;
     let reader = Reader::open(dir).map_err(EngineError::from)?.reader;
     let mut there = false;
     for indexed in reader.chunks() {

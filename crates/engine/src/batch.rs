@@ -5,13 +5,13 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufRead, BufReader, Write},
-    path::Path,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
 };
 
-use frontload_core::{AnswerForm, Completion, Digest, Failure, FailureKind, Prompt, Schema, escape_json};
-use frontload_corpus::{chunk_all, read_corpus};
-use frontload_enrich::{Job, Record, SettledAnswer};
+use frontload_core::{AnswerForm, Chunk, Completion, Digest, Failure, FailureKind, Prompt, Schema, escape_json};
+use frontload_corpus::chunk_all;
+use frontload_enrich::{Call, Job, Record, SettledAnswer, now};
 use frontload_index::IndexDir;
 use serde::Deserialize;
 
@@ -65,7 +65,8 @@ struct Response {
     body: serde_json::Value,
 }
 
-/// Writes the missing calls as requests; gives back how many there are.
+/// Gives out the missing calls as requests, each a line with the digest that names the call; gives back how many there
+/// are.
 ///
 /// # Errors
 /// When the corpus cannot be read, or the output not written.
@@ -74,10 +75,10 @@ pub fn export_prompts(
     options: &BuildOptions,
     schema: &Schema,
     elsewhere: Elsewhere,
-    out: &mut dyn Write,
+    write: &mut dyn FnMut(Digest, &str) -> io::Result<()>,
 ) -> Result<usize, EngineError> {
     let shop = Workshop::open(dir)?;
-    let corpus = read_corpus(&options.sources)?;
+    let corpus = shop.read(&options.sources)?;
     let chunks = chunk_all(&corpus.documents, options.chunk_chars);
     let job = Job::new(&chunks, schema);
     let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
@@ -91,7 +92,7 @@ pub fn export_prompts(
             "body": (elsewhere.body)(&prompt, elsewhere.model),
         });
         // Without a file to go to it goes to a terminal.
-        writeln!(out, "{}", escape_json(&line.to_string())).map_err(EngineError::Output)?;
+        write(call.id(), &escape_json(&line.to_string())).map_err(EngineError::Output)?;
         written += 1;
     }
     Ok(written)
@@ -101,23 +102,48 @@ pub fn export_prompts(
 /// published; `frontload index` with the same model name does that, and asks nothing that is here.
 ///
 /// # Errors
-/// When a line is unreadable: it is named, and those before it are kept.
+/// When a line of a file is unreadable: it is named, and those before it are kept, as are the other files.
 pub fn import_completions(
     dir: &IndexDir,
     options: &BuildOptions,
     schema: &Schema,
     elsewhere: Elsewhere,
-    file: &Path,
+    files: &[PathBuf],
 ) -> Result<BatchReport, EngineError> {
     healed(dir, &mut || {
         let mut shop = Workshop::open(dir)?;
-        let corpus = read_corpus(&options.sources)?;
+        let corpus = shop.read(&options.sources)?;
         let chunks = chunk_all(&corpus.documents, options.chunk_chars);
         let job = Job::new(&chunks, schema);
         let plan = job.plan(elsewhere.fingerprint, &shop.state, options.retry_failed)?;
-        let mut open: HashMap<Digest, _> =
-            plan.calls.iter().chain(&plan.suspects).map(|call| (call.id(), call)).collect();
-        let mut report = BatchReport::default();
+        let open = plan.calls.iter().chain(&plan.suspects).map(|call| (call.id(), call)).collect();
+        let mut taking = Taking { elsewhere, chunks: &chunks, open, report: BatchReport::default() };
+        let mut problem = None;
+        for file in files {
+            match taking.file(file, &mut shop) {
+                Ok(()) => {}
+                // The others may be good.
+                Err(wrong @ EngineError::Input { .. }) => problem = problem.or(Some(wrong)),
+                Err(other) => return Err(other),
+            }
+        }
+        taking.report.missing = taking.open.len();
+        problem.map_or(Ok(taking.report), Err)
+    })
+}
+
+/// Results on their way into the ledger.
+struct Taking<'a> {
+    elsewhere: Elsewhere<'a>,
+    chunks: &'a [Chunk],
+    /// Calls that are missing still.
+    open: HashMap<Digest, &'a Call>,
+    report: BatchReport,
+}
+
+impl Taking<'_> {
+    fn file(&mut self, file: &Path, shop: &mut Workshop) -> Result<(), EngineError> {
+        let before = self.report.taken;
         let mut records = Vec::new();
         let opened = File::open(file).map_err(|error| input(file, None, error))?;
         for (at, line) in BufReader::new(opened).lines().enumerate() {
@@ -130,34 +156,36 @@ pub fn import_completions(
                     serde_json::from_str::<ResultLine>(&line).map(Some).map_err(|e| e.to_string())
                 }
             });
-            let row = match read {
-                Ok(Some(row)) => row,
-                Ok(None) => continue,
+            match read {
+                Ok(Some(row)) => records.extend(self.record(row)),
+                Ok(None) => {}
                 Err(problem) => {
                     shop.append(&records)?;
-                    let problem =
-                        format!("no result of a batch: {problem}; the {} lines before it are kept", report.taken);
+                    let kept = self.report.taken - before;
+                    let problem = format!("no result of a batch: {problem}; {kept} results before it are kept");
                     return Err(input(file, Some(at + 1), problem));
                 }
-            };
-            let call = Digest::from_hex(&row.custom_id).and_then(|id| open.remove(&id));
-            let Some((call, chunk)) = call.and_then(|call| Some((call, chunks.get(call.chunk)?))) else {
-                report.unknown += 1;
-                continue;
-            };
-            let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), elsewhere.fingerprint.to_owned());
-            let settled = SettledAnswer { chunk, kinds, model, result: result(row, elsewhere) };
-            report.taken += 1;
-            report.failed += usize::from(settled.items().is_err());
-            records.push(Record::Answer(settled));
+            }
             if records.len() >= APPENDED_AT_ONCE {
                 shop.append(&std::mem::take(&mut records))?;
             }
         }
-        shop.append(&records)?;
-        report.missing = open.len();
-        Ok(report)
-    })
+        shop.append(&records)
+    }
+
+    /// What the ledger says of one result; `None` when it answers no missing call.
+    fn record(&mut self, row: ResultLine) -> Option<Record> {
+        let call = Digest::from_hex(&row.custom_id).and_then(|id| self.open.remove(&id));
+        let Some((call, chunk)) = call.and_then(|call| Some((call, self.chunks.get(call.chunk)?))) else {
+            self.report.unknown += 1;
+            return None;
+        };
+        let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), self.elsewhere.fingerprint.to_owned());
+        let settled = SettledAnswer { chunk, kinds, model, result: result(row, self.elsewhere), at: Some(now()) };
+        self.report.taken += 1;
+        self.report.failed += usize::from(settled.items().is_err());
+        Some(Record::Answer(settled))
+    }
 }
 
 fn result(row: ResultLine, elsewhere: Elsewhere) -> Result<Completion, Failure> {

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use frontload_core::{Embedder, Generator, Schema, Tuning};
-use frontload_corpus::{Corpus, Skipped, chunk_all, read_corpus};
+use frontload_corpus::{Corpus, Skipped, chunk_all};
 use frontload_enrich::{Ending, Job, Limits, Outcome, Progress, Rejections, Settings, enrich};
 use frontload_index::{Built, IndexDir};
 
@@ -64,6 +64,8 @@ pub struct Report {
     pub rejections: Rejections,
     /// Input that was left out.
     pub skipped: Vec<Skipped>,
+    /// Documents that people took out of the index.
+    pub withheld: usize,
     /// Chunks left without handles, by id, with the reason.
     pub quarantined: Vec<(String, String)>,
     /// Chunks that were not asked about, because the time allowed was over.
@@ -81,6 +83,7 @@ impl Report {
             built: None,
             outcome: Some(outcome),
             rejections: Rejections::new(),
+            withheld: corpus.withheld.len(),
             skipped: corpus.skipped,
             quarantined: Vec::new(),
             unasked: 0,
@@ -115,7 +118,7 @@ fn build_once(
     (limits, report): (Limits, &mut dyn FnMut(Event) -> ControlFlow<()>),
 ) -> Result<Report, EngineError> {
     let mut shop = Workshop::open(dir)?;
-    let corpus = read_corpus(&options.sources)?;
+    let corpus = shop.read(&options.sources)?;
     let chunks = chunk_all(&corpus.documents, options.chunk_chars);
     let schema = options.schema.as_ref().map(|(schema, _)| schema);
     let model = generator.as_ref().map(|generator| generator.fingerprint().to_owned());
@@ -198,7 +201,7 @@ pub(crate) fn rebuild_in(
     if !rebuilding.sources.is_empty() {
         settings.sources.clone_from(&rebuilding.sources);
     }
-    let corpus = read_corpus(&settings.sources)?;
+    let corpus = shop.read(&settings.sources)?;
     let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
     let _ = report(Event::Read { documents: corpus.documents.len(), chunks: chunks.len(), calls: 0 });
     publish(dir, shop, (corpus, chunks), (&settings, None, rebuilding.afresh), embedder, report)

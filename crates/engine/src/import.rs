@@ -8,7 +8,7 @@ use std::{
 };
 
 use frontload_core::{Chunk, Embedder, Evidence, Field, Schema};
-use frontload_corpus::{chunk_all, read_corpus};
+use frontload_corpus::chunk_all;
 use frontload_enrich::{Imported, Record};
 use frontload_index::{IndexDir, Reader};
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ fn take(
     let mut shop = Workshop::open(dir)?;
     let settings = shop.settings(dir)?;
     let schema = settings.schema_toml.as_deref().map(Schema::from_toml).transpose()?;
-    let corpus = read_corpus(&settings.sources)?;
+    let corpus = shop.read(&settings.sources)?;
     let chunks = chunk_all(&corpus.documents, settings.chunk_chars);
     let mut by_id: HashMap<String, Vec<&Chunk>> = HashMap::new();
     for chunk in &chunks {

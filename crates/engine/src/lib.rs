@@ -9,9 +9,12 @@ mod build;
 mod complete;
 mod conduct;
 mod diff;
+mod hubs;
 mod import;
 mod preview;
+mod provenance;
 mod publish;
+mod purge;
 mod review;
 mod round_trip;
 mod search;
@@ -19,6 +22,7 @@ mod starters;
 mod suggest;
 mod synth;
 mod training;
+mod workload;
 mod workshop;
 
 pub use aliases::{AliasError, Proposal, Why, decide_alias, held_aliases, propose_aliases};
@@ -32,9 +36,12 @@ pub use build::{BuildOptions, Event, Rebuilding, Report, build, rebuild};
 pub use conduct::{Conduct, Passed};
 pub use diff::{Difference, HandleChange, Moved, diff, moved};
 pub use frontload_corpus::{Corpus, FORMATS, SCHEMA_FILE, Skipped, parse_pdfs_with, pdf_worker, read_corpus};
+pub use hubs::{HUB_HITS, Hub, HubCount, Hubs, Probe, look_for_hubs, sample_probes};
 pub use import::{ExportRow, ImportReport, export_handles, import_handles};
 pub use preview::{Preview, preview};
+pub use provenance::{Provenance, provenance};
 pub use publish::{DEFAULT_FUSION, untuned_weights};
+pub use purge::{Going, PurgeAsk, PurgeReport, Reach, held_purges, purge, purge_reach, undo_purge};
 pub use review::{
     Agreement, Ask, Decided, Desk, Item, ItemState, Orphan, QueuePage, QueueQuery, ReviewError, reviewed_examples,
     source_name,
@@ -47,6 +54,7 @@ pub use starters::{STARTERS, starter};
 pub use suggest::{Candidate, Gap, LoggedQuery, Missed, Proposed, SuggestOptions, Suggestion, suggest};
 pub use synth::{QueryType, SynthOptions, SynthQuery, Synthesis, synthesise};
 pub use training::{LeftOut, Training, TrainingFormat, TrainingOptions, training};
+pub use workload::{Workload, workload};
 
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::ControlFlow};
 
 use frontload_core::{Generator, Schema};
-use frontload_corpus::{Skipped, chunk_all, read_corpus};
+use frontload_corpus::{Skipped, chunk_all};
 use frontload_enrich::{Collected, Estimate, Job, Limits, Range, collect, estimate};
 use frontload_index::IndexDir;
 
@@ -53,7 +53,7 @@ pub fn preview(
 ) -> Result<Option<Preview>, EngineError> {
     healed(dir, &mut || {
         let mut shop = Workshop::open(dir)?;
-        let corpus = read_corpus(&options.sources)?;
+        let corpus = shop.read(&options.sources)?;
         let chunks = chunk_all(&corpus.documents, options.chunk_chars);
         let documents = corpus.documents.len();
         let job = Job::new(&chunks, schema);

@@ -129,6 +129,7 @@ pub(crate) fn publish(
         built: Some(built),
         outcome,
         rejections: tally(indexed.iter().flat_map(|chunk| &chunk.rejected)),
+        withheld: corpus.withheld.len(),
         skipped: corpus.skipped,
         quarantined,
         unasked,

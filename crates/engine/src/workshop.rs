@@ -1,9 +1,13 @@
 //! The writer's hold on an index: lock, ledger, state.
 
+use std::path::{Path, PathBuf};
+
+use frontload_core::Purge;
+use frontload_corpus::{Corpus, read_corpus};
 use frontload_enrich::{EnrichError, Ledger, LedgerError, Place, Record, Settings, State, StateError};
 use frontload_index::{IndexDir, WriterLock};
 
-use crate::EngineError;
+use crate::{EngineError, input};
 
 /// Everything a writer holds while it works.
 pub(crate) struct Workshop {
@@ -24,6 +28,32 @@ impl Workshop {
     pub fn settings(&self, dir: &IndexDir) -> Result<Settings, EngineError> {
         let settings = self.state.settings(&self.ledger)?;
         settings.ok_or_else(|| EngineError::NeverBuilt(dir.path().to_owned()))
+    }
+
+    /// Reads a corpus, but for what people took out.
+    pub fn read(&self, sources: &[PathBuf]) -> Result<Corpus, EngineError> {
+        let mut corpus = read_corpus(sources)?;
+        let purges = self.purges()?;
+        corpus.withhold(|document| {
+            let (source, path) = (&document.source, &document.origin.path);
+            purges.iter().any(|purge| purge.what.covers(source, path, &document.id))
+        });
+        if corpus.documents.is_empty() {
+            let problem = "all of it was taken out; `frontload purge --list` shows by whom, `--undo` takes that back";
+            return Err(input(Path::new("corpus"), None, problem));
+        }
+        Ok(corpus)
+    }
+
+    /// What people took out and did not put back, the earliest decision first.
+    pub fn purges(&self) -> Result<Vec<Purge>, EngineError> {
+        let mut held = Vec::new();
+        for place in self.state.purges().map_err(EnrichError::from)? {
+            if let Record::Purge(purge @ Purge { holds: true, .. }) = self.ledger.read(place)? {
+                held.push(purge);
+            }
+        }
+        Ok(held)
     }
 
     /// Notes how the generation that is about to be published is built.

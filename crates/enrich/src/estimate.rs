@@ -21,8 +21,8 @@ const SMALLEST_PILOT: usize = 8;
 const EDGE_SHARE: usize = 5;
 /// Half-widths of intervals: so many standard errors, and besides a share for what a pilot cannot see (a machine
 /// that does something else meanwhile; a later part of the corpus that is unlike the rest).
-const STANDARD_ERRORS: f64 = 2.0;
-const DRIFT: f64 = 0.2;
+pub(crate) const STANDARD_ERRORS: f64 = 2.0;
+pub(crate) const DRIFT: f64 = 0.2;
 
 /// A figure with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,10 +6,12 @@
 
 mod answer;
 mod collect;
+mod erase;
 mod estimate;
 mod gates;
 mod grammar;
 mod ledger;
+mod measured;
 mod passage;
 mod plan;
 mod prompt;
@@ -21,10 +23,12 @@ mod when;
 
 pub use answer::{Answer, parse};
 pub use collect::{Collected, aliases, collect};
+pub use erase::{Erasure, erase};
 pub use estimate::{Estimate, Range, estimate};
-pub use gates::{Rejections, tally};
+pub use gates::{Judge, Judged, Rejections, tally};
 pub use grammar::lark;
-pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Settings, SettledAnswer, scan};
+pub use ledger::{Damage, Ledger, LedgerError, Place, Record, Rewritten, Settings, SettledAnswer, now, scan};
+pub use measured::{Measured, measured};
 pub use plan::{Call, Job, Plan};
 pub use prompt::answer_text;
 pub use review::{Aliases, vouched};

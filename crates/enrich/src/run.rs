@@ -12,7 +12,7 @@ use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, FailureKin
 
 use crate::{
     EnrichError,
-    ledger::{Ledger, Record, SettledAnswer},
+    ledger::{Ledger, Record, SettledAnswer, now},
     plan::{Call, Job, Plan},
     state::State,
 };
@@ -88,7 +88,7 @@ pub struct Imported {
 
 impl From<Imported> for Record {
     fn from(row: Imported) -> Self {
-        Self::Import { chunk: row.chunk, kind: row.kind, text: row.text, evidence: row.evidence }
+        Self::Import { chunk: row.chunk, kind: row.kind, text: row.text, evidence: row.evidence, at: Some(now()) }
     }
 }
 
@@ -222,7 +222,7 @@ impl Run<'_> {
         let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), self.model.clone());
         let mut desk = self.desk.borrow_mut();
         desk.open.remove(&call.id());
-        desk.keep(&Record::Answer(SettledAnswer { chunk, kinds, model, result }))
+        desk.keep(&Record::Answer(SettledAnswer { chunk, kinds, model, result, at: Some(now()) }))
     }
 
     /// Notes how long the calls took. A run that is killed leaves no such note, and its time is not counted.

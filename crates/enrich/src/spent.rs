@@ -116,7 +116,13 @@ mod tests {
                 answer_tokens: 20,
             };
             let chunk = ChunkKey(Digest::of_bytes(text.as_bytes()));
-            Record::Answer(SettledAnswer { chunk, kinds: kinds.into(), model: "m".to_owned(), result: Ok(completion) })
+            Record::Answer(SettledAnswer {
+                chunk,
+                kinds: kinds.into(),
+                model: "m".to_owned(),
+                result: Ok(completion),
+                at: None,
+            })
         };
         let ran = Record::Ran { model: "m".to_owned(), calls: 2, seconds: 12.0 };
         ledger.append(&[answer("mood: weary\ntime: at dusk"), answer("mood: none\ntime: none"), ran]).expect("kept");

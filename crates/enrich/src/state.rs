@@ -68,6 +68,7 @@ pub struct State {
     attempts: sled::Tree,
     reviews: sled::Tree,
     aliases: sled::Tree,
+    purges: sled::Tree,
     /// Lines of the ledger that could not be read while catching up.
     pub damage: Vec<Damage>,
 }
@@ -133,7 +134,7 @@ impl State {
                     self.attempts.remove(call.0).map_err(|error| self.wrong(&error))?;
                 }
             }
-            Record::Ran { .. } => {}
+            Record::Ran { .. } | Record::Erased {} => {}
             Record::Review(decision) => {
                 let handle = Digest::of_parts([decision.kind.as_str(), &fold::fold(&decision.text)]);
                 let key = [decision.chunk.0.0, handle.0].concat();
@@ -144,6 +145,11 @@ impl State {
                 let key = Digest::of_parts([alias.kind.as_str(), &alias.text, &alias.means]);
                 let value = value(Known { place, answered: *holds });
                 self.aliases.insert(key.0, value).map_err(|error| self.wrong(&error))?;
+            }
+            Record::Purge(purge) => {
+                let key = serde_json::to_vec(&purge.what).unwrap_or_default();
+                let value = value(Known { place, answered: purge.holds });
+                self.purges.insert(key, value).map_err(|error| self.wrong(&error))?;
             }
             Record::Import { chunk, kind, text, .. } => {
                 // Importing a row twice leaves one.
@@ -196,6 +202,14 @@ impl State {
         self.places(self.aliases.iter())
     }
 
+    /// Where the last word about everything that was ever taken out stands, the earliest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn purges(&self) -> Result<Vec<Place>, StateError> {
+        self.places(self.purges.iter())
+    }
+
     fn places(&self, entries: sled::Iter) -> Result<Vec<Place>, StateError> {
         let mut places = Vec::new();
         for entry in entries {
@@ -224,7 +238,18 @@ impl State {
         Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
     }
 
-    fn catch_up(&mut self, ledger: &Ledger) -> Result<(), crate::EnrichError> {
+    /// Forgets everything: the next to open it, or [`catch_up`](Self::catch_up), reads the ledger from its beginning.
+    pub(crate) fn clear(&self) -> Result<(), StateError> {
+        // How far it is goes first: what is cleared by half is read anew all the same.
+        let done = self.db.remove("applied").and_then(|_| self.db.flush());
+        done.map_err(|error| self.wrong(&error))?;
+        let trees = [&self.answers, &self.imports, &self.attempts, &self.reviews, &self.aliases, &self.purges];
+        let cleared = trees.into_iter().chain([&*self.db]).try_for_each(sled::Tree::clear);
+        cleared.and_then(|()| self.db.flush()).map_err(|error| self.wrong(&error)).map(drop)
+    }
+
+    /// Reads what the ledger holds beyond what is known.
+    pub(crate) fn catch_up(&mut self, ledger: &Ledger) -> Result<(), crate::EnrichError> {
         let applied = self.applied()?;
         let mut failed = None;
         let damage = ledger.scan(applied, &mut |place, record| {
@@ -263,6 +288,7 @@ fn open_sled(path: &Path) -> Result<State, StateError> {
                     attempts: tree("attempts")?,
                     reviews: tree("reviews")?,
                     aliases: tree("aliases")?,
+                    purges: tree("purges")?,
                     db,
                     damage: Vec::new(),
                 });

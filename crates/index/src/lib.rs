@@ -27,7 +27,7 @@ pub use manifest::{FORMAT_VERSION, FileEntry, LaneEntry, Manifest};
 pub use reader::{IndexedChunk, LaneQuery, Opened, Reader, Scope};
 pub use source::{KeptVectors, VectorRow};
 pub use verify::{Finding, verify};
-pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, write};
+pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, remove_older, write};
 
 /// Why an index cannot be used. Every message names the path and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,10 @@
 //! What belongs to a generation: written last, checked first.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path},
+};
 
 use frontload_core::{Digest, Fusion, Lane, Schema, Tuning};
 use serde::{Deserialize, Serialize};
@@ -156,7 +160,27 @@ impl Manifest {
             // Its lanes are scanned, which finds no less, until the next publish makes their graphs anew.
             manifest.lanes.iter_mut().for_each(|entry| entry.graph = None);
         }
-        Ok(manifest)
+        match manifest.problem() {
+            Some(problem) => Err(IndexError::corrupt(&path, problem)),
+            None => Ok(manifest),
+        }
+    }
+
+    /// What it says that no generation is like. Its hash only tells that it is what somebody wrote: no path of it may
+    /// lead out of the generation, and no number of it is counted up to unseen.
+    fn problem(&self) -> Option<String> {
+        let is_inside = |path: &str| {
+            let mut parts = Path::new(path).components().peekable();
+            parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        if let Some(outside) = self.files.iter().find(|entry| !is_inside(&entry.path)) {
+            return Some(format!("{:?} is no file of a generation", outside.path));
+        }
+        if self.vector_parts > self.files.len() {
+            return Some(format!("{} parts of vectors in {} files", self.vector_parts, self.files.len()));
+        }
+        let wrong = self.lanes.iter().find(|entry| !entry.weight.is_finite() || entry.weight < 0.0);
+        wrong.map(|entry| format!("lane {} has the weight {}", entry.lane, entry.weight))
     }
 
     /// Checks every file against its entry.
@@ -192,5 +216,37 @@ impl FileEntry {
             return Err(IndexError::corrupt(&path, "its hash is not the one in the manifest"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_generation_is_like_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = |(path, parts, weight): (&str, usize, f32), expected: Option<&str>| {
+            let entry = serde_json::json!({"path": path, "bytes": 1, "blake3": Digest::of_bytes(b"a")});
+            let manifest = serde_json::json!({
+                "format_version": FORMAT_VERSION, "generation": 1, "built_by": "", "chunks": 1, "documents": 1,
+                "sources": {}, "handles": 0, "schema": null, "model": null, "embedder": "", "dimension": 1,
+                "vector_parts": parts, "words": "", "language": null, "metadata": [], "tuning": null,
+                "lanes": [{"lane": "body.bm25", "weight": weight}],
+                "fusion": {"method": "rrf", "k": 60.0}, "files": [entry],
+            });
+            fs::write(folder.path().join(layout::MANIFEST), manifest.to_string()).expect("written");
+            let problem = Manifest::read(folder.path(), None).err().map(|error| error.to_string());
+            match (&problem, expected) {
+                (Some(problem), Some(expected)) => assert!(problem.contains(expected), "{problem}"),
+                _ => assert_eq!(problem.as_deref(), expected),
+            }
+        };
+        check(("bm25/a", 1, 1.0), None);
+        for path in ["", "/dev/zero", "../gen-000001/a", "bm25/../../a", "."] {
+            check((path, 1, 1.0), Some("is no file of a generation"));
+        }
+        check(("bm25/a", usize::MAX >> 12, 1.0), Some("parts of vectors in 1 files"));
+        check(("bm25/a", 1, -1.0), Some("lane body.bm25 has the weight -1"));
     }
 }

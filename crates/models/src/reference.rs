@@ -10,6 +10,8 @@ use std::{
 
 use frontload_core::Digest;
 
+use crate::pool::PoolRef;
+
 /// A language model as named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelRef {
@@ -31,6 +33,10 @@ pub enum ModelRef {
         /// The model's name there; may be empty.
         model: String,
     },
+    /// `http://A/v1#model,http://B/v1#model*3`: several endpoints of one model, perhaps with weights.
+    Pool(PoolRef),
+    /// `pool:FILE.toml`: the same, as a file.
+    PoolFile(PathBuf),
     /// `batch:NAME`: a model that somebody else runs, from exported prompts to imported completions.
     Batch(String),
     /// `program:PATH`: a program that answers prompts in the worker's own form, one JSON object a line.
@@ -42,7 +48,9 @@ pub enum ModelRef {
 pub enum ModelError {
     /// The name has none of the forms.
     #[error(
-        "{0:?} names no model: expected a path to a .gguf file, hf:ORG/REPO[@REVISION]/FILE.gguf, http://HOST/v1#MODEL, batch:NAME or program:PATH"
+        "{0:?} names no model: expected a path to a .gguf file, \
+         hf:ORG/REPO[@REVISION]/FILE.gguf, http://HOST/v1#MODEL (or several, with commas), \
+         pool:FILE.toml, batch:NAME or program:PATH"
     )]
     Name(String),
     /// The file cannot be read.
@@ -77,6 +85,14 @@ pub enum ModelError {
         /// Why.
         reason: String,
     },
+    /// Several endpoints that are no pool.
+    #[error("endpoints {place}: {reason}")]
+    Pool {
+        /// The list, or the file.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// The embedding model or its runtime.
     #[error("embedding model {path}: {reason}")]
     Embedding {
@@ -93,8 +109,14 @@ impl FromStr for ModelRef {
     fn from_str(name: &str) -> Result<Self, ModelError> {
         let wrong = || ModelError::Name(name.to_owned());
         if name.starts_with("http://") || name.starts_with("https://") {
+            if let Some(pool) = PoolRef::listed(name) {
+                return pool.map(Self::Pool);
+            }
             let (base_url, model) = name.split_once('#').unwrap_or((name, ""));
             return Ok(Self::Endpoint { base_url: base_url.trim_end_matches('/').to_owned(), model: model.to_owned() });
+        }
+        if let Some(path) = name.strip_prefix("pool:") {
+            return if path.is_empty() { Err(wrong()) } else { Ok(Self::PoolFile(PathBuf::from(path))) };
         }
         if let Some(model) = name.strip_prefix("batch:") {
             return if model.is_empty() { Err(wrong()) } else { Ok(Self::Batch(model.to_owned())) };
@@ -124,6 +146,8 @@ impl fmt::Display for ModelRef {
             Self::File(path) => write!(formatter, "{}", path.display()),
             Self::Hub { repository, revision, file } => write!(formatter, "hf:{repository}@{revision}/{file}"),
             Self::Endpoint { base_url, model } => write!(formatter, "{base_url}#{model}"),
+            Self::Pool(pool) => write!(formatter, "{pool}"),
+            Self::PoolFile(path) => write!(formatter, "pool:{}", path.display()),
             Self::Batch(model) => write!(formatter, "batch:{model}"),
             Self::Program(path) => write!(formatter, "program:{}", path.display()),
         }
@@ -131,6 +155,18 @@ impl fmt::Display for ModelRef {
 }
 
 impl ModelRef {
+    /// How many machines answer for it: the endpoints of a pool, or one.
+    ///
+    /// # Errors
+    /// When a pool's file cannot be read.
+    pub fn machines(&self) -> Result<usize, ModelError> {
+        Ok(match self {
+            Self::Pool(pool) => pool.members.len(),
+            Self::PoolFile(path) => PoolRef::read(path)?.members.len(),
+            Self::File(_) | Self::Hub { .. } | Self::Endpoint { .. } | Self::Batch(_) | Self::Program(_) => 1,
+        })
+    }
+
     /// The model's file: a path as it is, a hub file from the cache or else fetched into it.
     ///
     /// # Errors
@@ -151,7 +187,7 @@ impl ModelRef {
         let path = match self {
             Self::File(path) => path.clone(),
             Self::Hub { repository, revision, file } => fetch(repository, revision, file, may_fetch)?,
-            Self::Endpoint { .. } | Self::Batch(_) | Self::Program(_) => {
+            Self::Endpoint { .. } | Self::Pool(_) | Self::PoolFile(_) | Self::Batch(_) | Self::Program(_) => {
                 return Err(ModelError::Endpoint { url: self.to_string(), reason: "has no file".into() });
             }
         };
@@ -210,6 +246,10 @@ mod tests {
         check("hf:org/repo/a.gguf", Some("hf:org/repo@main/a.gguf"));
         check("hf:org/repo@v2/sub/a.gguf", Some("hf:org/repo@v2/sub/a.gguf"));
         check("http://127.0.0.1:8080/v1/#qwen", Some("http://127.0.0.1:8080/v1#qwen"));
+        check("http://a/v1#qwen,http://b/v1#qwen*3", Some("http://a/v1#qwen,http://b/v1#qwen*3"));
+        check("http://a/v1#qwen,http://b/v1#llama", None);
+        check("pool:machines.toml", Some("pool:machines.toml"));
+        check("pool:", None);
         check("batch:qwen", Some("batch:qwen"));
         check("batch:", None);
         check("program:./answers.py", Some("program:./answers.py"));

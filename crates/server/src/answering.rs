@@ -69,8 +69,8 @@ impl Service {
         let work = tokio::task::spawn_blocking(move || span.in_scope(|| asked.answer()));
         tokio::spawn(async move {
             // A stream that just ends would look like an answer.
-            if work.await.is_err() {
-                let _ = broken.send(Err(convert::error(Code::Internal, "INTERNAL", "the answer broke off"))).await;
+            if let Err(error) = work.await {
+                let _ = broken.send(Err(convert::unfinished(&error))).await;
             }
         });
         Ok(answers)

@@ -7,9 +7,11 @@
 mod access;
 mod admission;
 mod answering;
+mod connection;
 mod convert;
 mod feedback;
 mod grpc;
+mod guard;
 mod http;
 mod live;
 mod metrics;
@@ -27,6 +29,11 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/frontload.v1.serde.rs"));
     /// For the reflection service.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/frontload.descriptors"));
+}
+
+/// What requests ask for, checked against every limit; a status that names the field where they pass one.
+pub mod requests {
+    pub use crate::convert::{answer_request, list_handles, search_batch, search_request, verdict};
 }
 
 pub use access::{KeyError, Keys, Role, new_key};

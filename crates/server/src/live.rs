@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use frontload_core::Digest;
-use frontload_index::{IndexDir, IndexError, Reader};
+use frontload_index::{IndexDir, IndexError, Opened, Reader};
 
 /// How often `CURRENT` is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -19,6 +19,8 @@ pub struct Live {
     reader: ArcSwap<Reader>,
     /// What `CURRENT` said when it was last looked at, whether or not that generation was taken up.
     seen: Mutex<Option<Digest>>,
+    /// Why what was published last is not served.
+    refused: Mutex<Option<String>>,
 }
 
 /// What looking for a newer generation found.
@@ -41,20 +43,27 @@ impl Live {
         // Read first: what is published while the generation opens is then seen as new.
         let seen = Mutex::new(Reader::live_manifest(&dir).ok());
         let opened = Reader::open(&dir)?;
-        if let Some(damage) = opened.stale {
+        let refused = opened.stale.map(|damage| damage.to_string());
+        if let Some(damage) = &refused {
             tracing::warn!("{damage}; generation {} answers", opened.reader.manifest().generation);
         }
-        Ok(Self { dir: Some(dir), reader: ArcSwap::from_pointee(opened.reader), seen })
+        Ok(Self { dir: Some(dir), reader: ArcSwap::from_pointee(opened.reader), seen, refused: Mutex::new(refused) })
     }
 
     /// A generation whose lanes lie elsewhere; what is published there later is taken up as here.
     pub fn elsewhere(reader: Reader) -> Self {
-        Self { dir: None, reader: ArcSwap::from_pointee(reader), seen: Mutex::new(None) }
+        let (seen, refused) = (Mutex::new(None), Mutex::new(None));
+        Self { dir: None, reader: ArcSwap::from_pointee(reader), seen, refused }
     }
 
     /// The generation to answer from.
     pub fn reader(&self) -> Arc<Reader> {
         self.reader.load_full()
+    }
+
+    /// Why what was published last is not served; empty when it is.
+    pub(crate) fn stale(&self) -> String {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// Opens another generation if one was published, or any that was refused before when `again`. Opening reads and
@@ -66,13 +75,20 @@ impl Live {
         let opened = match &self.dir {
             None => serving.newer().map_err(|error| error.to_string()).transpose(),
             Some(dir) => {
-                let Ok(live) = Reader::live_manifest(dir) else { return Refreshed::Same };
+                let live = match Reader::live_manifest(dir) {
+                    Ok(live) => live,
+                    Err(error) => {
+                        // What it says when it is mended is looked at anew.
+                        *seen = None;
+                        return self.refuse(error.to_string());
+                    }
+                };
                 if *seen == Some(live) && !again {
                     return Refreshed::Same;
                 }
                 *seen = Some(live);
                 Some(match Reader::open(dir) {
-                    Ok(opened) if opened.stale.is_some() => Err("the new generation is damaged".to_owned()),
+                    Ok(Opened { stale: Some(damage), .. }) => Err(format!("the new generation is damaged: {damage}")),
                     Ok(opened) => Ok(opened.reader),
                     Err(error) => Err(error.to_string()),
                 })
@@ -83,16 +99,34 @@ impl Live {
             Some(Ok(reader)) if reader.manifest().embedder != serving.manifest().embedder => {
                 "the new generation has another embedding model; start the service anew to serve it".to_owned()
             }
-            Some(Ok(reader)) if reader.manifest() == serving.manifest() => return Refreshed::Same,
+            Some(Ok(reader)) if reader.manifest() == serving.manifest() => {
+                self.settle();
+                return Refreshed::Same;
+            }
             Some(Ok(reader)) => {
+                self.settle();
                 tracing::info!(generation = reader.manifest().generation, "serving a new generation");
                 self.reader.store(Arc::new(reader));
                 return Refreshed::Taken;
             }
             Some(Err(told)) => told,
         };
-        tracing::warn!("{refused}; generation {} answers", serving.manifest().generation);
-        Refreshed::Refused(refused)
+        self.refuse(refused)
+    }
+
+    /// What was published last is served.
+    fn settle(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// It is not; the log is told once.
+    fn refuse(&self, why: String) -> Refreshed {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.as_ref() != Some(&why) {
+            tracing::warn!("{why}; generation {} answers", self.reader().manifest().generation);
+        }
+        *refused = Some(why.clone());
+        Refreshed::Refused(why)
     }
 
     /// Looks for newer generations until the service ends.

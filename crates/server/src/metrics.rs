@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     generation: IntGauge,
     chunks: IntGauge,
     loaded: IntGauge,
+    stale: IntGauge,
     resident: Gauge,
 }
 
@@ -45,9 +46,10 @@ impl Metrics {
         let generation = gauge("frontload_generation", "The generation that is served.")?;
         let chunks = gauge("frontload_chunks", "Chunks in it.")?;
         let loaded = gauge("frontload_model_loaded", "Whether the language model is in memory.")?;
+        let stale = gauge("frontload_stale", "Whether a newer generation was refused.")?;
         let resident = Gauge::new("frontload_resident_bytes", "Memory of the service without the model's process.")?;
         registry.register(Box::new(resident.clone()))?;
-        Ok(Self { registry, requests, stages, lanes, refusals, generation, chunks, loaded, resident })
+        Ok(Self { registry, requests, stages, lanes, refusals, generation, chunks, loaded, stale, resident })
     }
 
     pub fn request(&self, method: &str, code: &str, took: Duration) {
@@ -77,12 +79,13 @@ impl Metrics {
     pub fn text(
         &self,
         (generation, chunks): (u64, u64),
-        loaded: bool,
+        (loaded, stale): (bool, bool),
         resident: u64,
     ) -> Result<String, prometheus::Error> {
         self.generation.set(generation as i64);
         self.chunks.set(chunks as i64);
         self.loaded.set(i64::from(loaded));
+        self.stale.set(i64::from(stale));
         self.resident.set(resident as f64);
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

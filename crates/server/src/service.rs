@@ -3,7 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,19 @@ use crate::{
 
 /// Questions answered without a model at once; one more is refused.
 const EXTRACTING: usize = 64;
+
+/// Queries of a batch that are embedded together; in between it is looked whether somebody still waits.
+const TOGETHER: usize = 16;
+
+/// Who a piece of work is done for.
+struct Caller(Weak<()>);
+
+impl Caller {
+    /// Whether they still wait for it.
+    fn waits(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 /// Everything that answers.
 pub struct Service {
@@ -115,16 +128,22 @@ impl Service {
 
     /// Searches, all in the same generation.
     async fn search_all(self: &Arc<Self>, wanted: Vec<SearchRequest>) -> Result<Vec<v1::SearchResponse>, Status> {
-        self.at_work(move |service| {
+        self.at_work(move |service, caller| {
             let reader = service.live.reader();
-            let queries: Vec<&str> = wanted.iter().map(|request| request.query.as_str()).collect();
-            let embedded = service.embedder.queries(&queries);
-            let search = |(request, embedded)| {
-                let found = search_embedded(&reader, embedded, request)?;
-                service.metrics.searched(&found);
-                Ok(convert::search_response(found))
-            };
-            wanted.iter().zip(&embedded).map(search).collect()
+            let mut responses = Vec::with_capacity(wanted.len());
+            for some in wanted.chunks(TOGETHER) {
+                if !caller.waits() {
+                    break;
+                }
+                let queries: Vec<&str> = some.iter().map(|request| request.query.as_str()).collect();
+                let embedded = service.embedder.queries(&queries);
+                for (request, embedded) in some.iter().zip(&embedded) {
+                    let found = search_embedded(&reader, embedded, request)?;
+                    service.metrics.searched(&found);
+                    responses.push(convert::search_response(found));
+                }
+            }
+            Ok(responses)
         })
         .await
     }
@@ -133,7 +152,7 @@ impl Service {
         let v1::GetChunkRequest { chunk_id, with_prompts } = request;
         convert::check_text("chunk_id", &chunk_id)?;
         let id = chunk_id.clone();
-        let shown = self.at_work(move |service| show(&service.live.reader(), &id, with_prompts)).await?;
+        let shown = self.at_work(move |service, _| show(&service.live.reader(), &id, with_prompts)).await?;
         let shown = shown.ok_or_else(|| convert::not_found("chunk", &chunk_id))?;
         Ok(v1::GetChunkResponse { chunk: Some(convert::chunk(shown)) })
     }
@@ -146,7 +165,7 @@ impl Service {
         if let Some(kind) = &wanted.kind {
             convert::check_kind(self.live.reader().manifest(), kind)?;
         }
-        let page = self.at_work(move |service| handles(&service.live.reader(), &wanted)).await?;
+        let page = self.at_work(move |service, _| handles(&service.live.reader(), &wanted)).await?;
         Ok(convert::handle_page(page))
     }
 
@@ -158,6 +177,7 @@ impl Service {
             resident_bytes: process::resident_bytes(std::process::id()),
             scope: self.answering.scope.clone().unwrap_or_default(),
             refuse_below: self.answering.refuse_below.unwrap_or(0.0),
+            stale: self.live.stale(),
             ..convert::stats(reader.manifest())
         }
     }
@@ -170,7 +190,7 @@ impl Service {
         let v1::FeedbackRequest { query, chunk_id, note, .. } = request;
         let id = chunk_id.clone();
         let found: Option<(Chunk, u64)> = self
-            .at_work(move |service| {
+            .at_work(move |service, _| {
                 let reader: Arc<Reader> = service.live.reader();
                 let shown = show(&reader, &id, false)?;
                 Ok(shown.map(|shown| (shown.indexed.chunk, reader.manifest().generation)))
@@ -180,7 +200,7 @@ impl Service {
         let service = Arc::clone(self);
         let written =
             tokio::task::spawn_blocking(move || service.feedback.write(&chunk, query, (verdict, note), generation));
-        let written = written.await.map_err(|error| Status::internal(error.to_string()))?;
+        let written = written.await.map_err(|error| convert::unfinished(&error))?;
         written.map_err(|error| {
             let told = format!("{}: {error}; the remark was not kept", self.feedback.path().display());
             convert::error(Code::Internal, "NOT_WRITTEN", told)
@@ -191,7 +211,7 @@ impl Service {
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<v1::ReloadResponse, Status> {
         let service = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || service.live.refresh(true)).await;
-        let looked = looked.map_err(|error| Status::internal(error.to_string()))?;
+        let looked = looked.map_err(|error| convert::unfinished(&error))?;
         Ok(v1::ReloadResponse {
             generation: self.live.reader().manifest().generation,
             changed: looked == Refreshed::Taken,
@@ -202,25 +222,151 @@ impl Service {
     pub(crate) fn metrics_text(&self) -> Result<String, Status> {
         let reader = self.live.reader();
         let (manifest, stats) = (reader.manifest(), self.stats());
-        let loaded = stats.model.is_some_and(|model| model.loaded);
-        let text = self.metrics.text((manifest.generation, manifest.chunks), loaded, stats.resident_bytes);
+        let loaded = stats.model.as_ref().is_some_and(|model| model.loaded);
+        let text = self.metrics.text(
+            (manifest.generation, manifest.chunks),
+            (loaded, !stats.stale.is_empty()),
+            stats.resident_bytes,
+        );
         text.map_err(|error| Status::internal(error.to_string()))
     }
 
     /// Does work on a thread that may block, when a processor is free for it; refuses it when that would be too late.
     async fn at_work<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, EngineError> + Send + 'static,
+        work: impl FnOnce(&Self, &Caller) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, Status> {
         let leave = self.door.enter().await?;
+        // Dropped with this call, whether it ends or nobody waits for it any more.
+        let waiting = Arc::new(());
+        let caller = Caller(Arc::downgrade(&waiting));
         let service = Arc::clone(self);
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
             // Given back by the work, not by who waits for it: the caller may go away before.
             let _leave = leave;
-            span.in_scope(|| work(&service))
+            span.in_scope(|| work(&service, &caller))
         })
         .await;
-        done.map_err(|error| Status::internal(error.to_string()))?.map_err(|error| convert::status(&error))
+        done.map_err(|error| convert::unfinished(&error))?.map_err(|error| convert::status(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use frontload_core::{EmbedError, Fusion, Lane, TextRole};
+    use frontload_engine::Manner;
+    use frontload_index::{Build, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, WriterLock};
+    use tempfile::TempDir;
+    use tonic_types::StatusExt;
+
+    use super::*;
+
+    /// An embedding model that does what its queries say.
+    struct Scripted {
+        name: String,
+        prefix: String,
+    }
+
+    impl Scripted {
+        fn new() -> Self {
+            Self { name: "scripted".to_owned(), prefix: String::new() }
+        }
+    }
+
+    impl Embedder for Scripted {
+        fn fingerprint(&self) -> &str {
+            &self.name
+        }
+
+        fn dimension(&self) -> usize {
+            2
+        }
+
+        fn prefix(&self, _role: TextRole) -> &str {
+            &self.prefix
+        }
+
+        fn pieces<'t>(&self, text: &'t str, _role: TextRole) -> Vec<&'t str> {
+            vec![text]
+        }
+
+        fn embed(&mut self, texts: &[&str], _role: TextRole) -> Result<Vec<Vec<f32>>, EmbedError> {
+            assert!(!texts.contains(&"break"), "as it was told to");
+            if texts.contains(&"fail") {
+                return Err(EmbedError("no vectors today".to_owned()));
+            }
+            Ok(texts.iter().map(|_| vec![1.0, 0.0]).collect())
+        }
+    }
+
+    /// A service over two passages.
+    fn service() -> (TempDir, Arc<Service>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = IndexDir::new(folder.path().join("index"));
+        let chunk = |(document, text): (&str, &str)| {
+            let (document, text) = (document.to_owned(), text.to_owned());
+            let chunk = Chunk { document, span: (0, text.len() as u32), text, ..Chunk::default() };
+            IndexedChunk { chunk, handles: Vec::new(), rejected: Vec::new(), said: Vec::new() }
+        };
+        let chunks = [("pump", "Pumps fail when it freezes."), ("bell", "Bells break when it rains.")].map(chunk);
+        let build = Build {
+            chunks: &chunks,
+            schema: None,
+            model: None,
+            weight: &|_: &Lane| 1.0,
+            tuning: None,
+            fusion: Fusion::Rrf { k: 60.0 },
+            graph_rows: DEFAULT_GRAPH_ROWS,
+            concatenated: false,
+            afresh: true,
+        };
+        let lock = WriterLock::take(&dir).expect("free");
+        frontload_index::write(&dir, &lock, &build, &mut Scripted::new(), &mut |_, _| ControlFlow::Continue(()))
+            .expect("written");
+        let options = ServeOptions {
+            live: Live::open(dir).expect("a generation"),
+            embedder: Box::new(Scripted::new()),
+            model: None,
+            answering: Answering::new(Manner::Extract),
+            feedback: folder.path().join("feedback.jsonl"),
+            report: folder.path().join("report.html"),
+            reviewing: None,
+        };
+        (folder, Arc::new(Service::new(options).expect("a service")))
+    }
+
+    fn query(text: &str) -> v1::SearchRequest {
+        v1::SearchRequest { query: text.to_owned(), ..v1::SearchRequest::default() }
+    }
+
+    #[tokio::test]
+    async fn without_vectors_words_are_searched_and_that_is_said() {
+        let (_folder, service) = service();
+        let found = service.search(query("fail")).await.expect("found");
+        assert_eq!(found.hits.first().map(|hit| hit.document_id.as_str()), Some("pump"));
+        assert!(found.degraded.iter().any(|missing| missing.contains("no vectors today")), "{:?}", found.degraded);
+        assert!(service.search(query("freezes")).await.expect("found").degraded.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_with_a_number_and_gives_its_place_back() {
+        let (_folder, service) = service();
+        let check = |broken: Status| {
+            let info = broken.get_details_error_info().expect("a reason");
+            assert_eq!((broken.code(), info.reason.as_str()), (Code::Internal, "BROKEN"));
+            assert!(broken.message().contains(&info.metadata["id"]), "{broken:?}");
+            assert!(!broken.message().contains("as it was told to"), "{broken:?}");
+        };
+        // Once more than there are places.
+        for _ in 0..=std::thread::available_parallelism().map_or(1, usize::from) {
+            check(service.search(query("break")).await.expect_err("broken"));
+        }
+        let asked = v1::AnswerRequest { question: "break".to_owned(), ..v1::AnswerRequest::default() };
+        let mut answer = service.answer(asked, None).expect("begun");
+        check(answer.recv().await.expect("an event").expect_err("broken"));
+        assert!(!service.search(query("freezes")).await.expect("found").hits.is_empty());
     }
 }

@@ -1,12 +1,9 @@
 //! The listener: one port for gRPC, HTTP and the page, with TLS when it is asked for, drained when it ends.
 
-use std::{future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use tokio::net::TcpListener;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -15,16 +12,12 @@ use tokio_rustls::{
         server::WebPkiClientVerifier,
     },
 };
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
-use tonic::{
-    codec::CompressionEncoding,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{codec::CompressionEncoding, service::Routes, transport::Server};
 
 use crate::{
-    Keys, Service, access,
+    Keys, Service, access, connection,
     grpc::Grpc,
+    guard::guard,
     http,
     v1::{self, frontload_service_server::FrontloadServiceServer},
 };
@@ -35,12 +28,8 @@ const STREAMS: u32 = 100;
 pub(crate) const REQUEST_BYTES: usize = 256 << 10;
 /// How long calls in flight may go on after the service is told to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// A connection that is silent is asked whether it is still there, and closed without an answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
-/// A client that does not finish its handshake is let go.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections that wait to be taken up.
-const PENDING: usize = 64;
+/// A connection over HTTP/2 that is silent is asked whether it is still there, and closed without an answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(20));
 
 /// Certificates.
 #[derive(Debug, Clone)]
@@ -96,7 +85,8 @@ pub async fn serve(
         .merge(http::routes(state))
         .fallback(http::nowhere)
         .method_not_allowed_fallback(http::nowhere)
-        .layer(axum::middleware::from_fn_with_state(Arc::new(keys), access::check));
+        .layer(axum::middleware::from_fn_with_state(Arc::new(keys), access::check))
+        .layer(axum::middleware::from_fn(guard));
 
     let mut background = vec![tokio::spawn(Arc::clone(&service.live).follow())];
     background.extend(service.model.clone().map(|model| tokio::spawn(model.rest())));
@@ -115,11 +105,15 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1));
     let router = server.add_routes(Routes::from(router));
-    // Without nodelay a small response waits 40 ms for the acknowledgement of the one before.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served: Pin<Box<dyn Future<Output = Result<(), tonic::transport::Error>> + Send>> = match acceptor {
-        None => Box::pin(router.serve_with_incoming_shutdown(incoming, draining)),
-        Some(acceptor) => Box::pin(router.serve_with_incoming_shutdown(encrypted(incoming, acceptor), draining)),
+        None => {
+            let connections = connection::accepted(listener, |stream| std::future::ready(Ok(stream)));
+            Box::pin(router.serve_with_incoming_shutdown(connections, draining))
+        }
+        Some(acceptor) => {
+            let connections = connection::accepted(listener, move |stream| acceptor.accept(stream));
+            Box::pin(router.serve_with_incoming_shutdown(connections, draining))
+        }
     };
     // A connection that never closes must not keep the process.
     let grace = async {
@@ -132,37 +126,6 @@ pub async fn serve(
     };
     background.iter().for_each(tokio::task::JoinHandle::abort);
     result
-}
-
-/// Handshakes run beside each other: one client that is slow does not hold up the next.
-fn encrypted(
-    mut incoming: TcpIncoming,
-    acceptor: TlsAcceptor,
-) -> ReceiverStream<io::Result<tokio_rustls::server::TlsStream<TcpStream>>> {
-    let (ready, connections) = mpsc::channel(PENDING);
-    tokio::spawn(async move {
-        while let Some(arrived) = incoming.next().await {
-            let Ok(stream) = arrived else {
-                // Out of descriptors, most likely: at once it would fail again.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            if ready.is_closed() {
-                return;
-            }
-            let (acceptor, ready) = (acceptor.clone(), ready.clone());
-            tokio::spawn(async move {
-                match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let _ = ready.send(Ok(stream)).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!("handshake: {error}"),
-                    Err(_) => tracing::debug!("a client did not finish its handshake"),
-                }
-            });
-        }
-    });
-    ReceiverStream::new(connections)
 }
 
 fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {

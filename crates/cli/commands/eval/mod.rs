@@ -75,6 +75,9 @@ fn search(config: &Config, args: &EvalSearchArgs) -> anyhow::Result<ExitCode> {
         value["leaks"] = json!(
             ranking.leaks.iter().map(|(topic, handle)| json!({"topic": topic, "handle": handle})).collect::<Vec<_>>()
         );
+        value["hubs"] = json!(
+            ranking.hubs.iter().map(|(chunk, topics)| json!({"id": chunk, "topics": topics})).collect::<Vec<_>>()
+        );
         value["made_by_same_model"] = json!(rank::same_maker(&reader, &topics));
         print::json(&value);
         return Ok(ExitCode::SUCCESS);

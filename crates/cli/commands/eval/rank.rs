@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 use frontload_core::{Embedder, Method};
-use frontload_engine::{Hit, LaneSelection, SearchRequest, search};
+use frontload_engine::{Hit, HubCount, LaneSelection, SearchRequest, search};
 use frontload_eval::{Run, Topic};
 use frontload_index::Reader;
 
@@ -24,6 +24,8 @@ pub struct Ranking {
     pub run: Run,
     /// Topic and handle.
     pub leaks: Vec<(String, String)>,
+    /// Chunks that come up for too many topics, each with their number.
+    pub hubs: Vec<(String, usize)>,
 }
 
 impl Ranking {
@@ -40,7 +42,7 @@ impl Ranking {
             }
             selection => selection,
         };
-        let (mut run, mut leaks) = (Run::new(), Vec::new());
+        let (mut run, mut leaks, mut hubs) = (Run::new(), Vec::new(), HubCount::default());
         for topic in topics {
             let request = SearchRequest {
                 lanes: selection.clone(),
@@ -49,6 +51,7 @@ impl Ranking {
             };
             let found = search(reader, embedder, &request).with_context(|| format!("topic {}", topic.id))?;
             leaks.extend(same_handle(&found.hits).map(|handle| (topic.id.clone(), handle)));
+            hubs.note(&found.hits, None);
             let mut seen = BTreeSet::new();
             let ranking = found
                 .hits
@@ -59,7 +62,9 @@ impl Ranking {
                 .collect();
             run.insert(topic.id.clone(), ranking);
         }
-        Ok(Self { run, leaks })
+        let judged = hubs.judge(reader.manifest().chunks as usize).hubs;
+        let hubs = judged.into_iter().map(|hub| (hub.chunk.id(), hub.probes)).collect();
+        Ok(Self { run, leaks, hubs })
     }
 
     /// Says what makes the figures better than they will be for people's own queries.
@@ -76,6 +81,14 @@ impl Ranking {
                 self.leaks.len(),
                 topics.len(),
                 examples.join(", ")
+            );
+        }
+        for (chunk, count) in self.hubs.iter().take(SHOWN) {
+            eprintln!(
+                "warning: {} is among the first ten for {count} of {} topics, more than chance allows; `frontload hubs` \
+                 looks closer",
+                print::clean(chunk),
+                topics.len()
             );
         }
         let same = same_maker(reader, topics);

@@ -15,6 +15,10 @@ use crate::{
     walk::SourceFile,
 };
 
+/// A column's name is cut behind so many bytes: it stands in every row that has no text of its own, and a header of
+/// megabytes over rows of one figure would take up all memory.
+const NAME_BYTES: usize = 256;
+
 /// Reads a table, however many rows it has.
 pub(crate) fn read(file: &SourceFile, delimiter: u8) -> Corpus {
     let mut corpus = Corpus::default();
@@ -115,7 +119,10 @@ struct Columns {
 impl Columns {
     fn new(header: &[&str]) -> Self {
         let name = |(at, name): (usize, &&str)| {
-            if name.trim().is_empty() { format!("column {}", at + 1) } else { name.trim().to_owned() }
+            let name = name.trim();
+            let end = (0..=NAME_BYTES).rev().find(|end| name.is_char_boundary(*end)).unwrap_or_default();
+            let shown = name.get(..end).unwrap_or_default();
+            if name.is_empty() { format!("column {}", at + 1) } else { shown.to_owned() }
         };
         let names: Vec<String> = header.iter().enumerate().map(name).collect();
         let column = |wanted: &[&str]| {
@@ -211,6 +218,13 @@ mod tests {
             &["1|2||name: Fenn\nyear: 1880\n", "2|3||year: 1881\n"],
             &[],
         );
+    }
+
+    #[test]
+    fn a_name_that_is_no_name_is_cut() {
+        let corpus = table("t.csv", format!("id,{}\n1,x\n", "é".repeat(4000)).as_bytes());
+        let text = format!("{}: x\n", "é".repeat(NAME_BYTES / 2));
+        assert_eq!(corpus.documents.first().map(|document| document.text.as_str()), Some(text.as_str()));
     }
 
     #[test]

@@ -22,8 +22,11 @@ pub use examples::reviewed_examples;
 pub use queue::{Item, ItemState, QueuePage, QueueQuery, source_name};
 
 use crate::{
-    EmbeddedQuery, EngineError, Event, Rebuilding, Report, build::rebuild_in, search::SearchRequest, search_embedded,
-    workshop::Workshop,
+    EmbeddedQuery, EngineError, Event, Rebuilding, Report,
+    build::rebuild_in,
+    search::SearchRequest,
+    search_embedded,
+    workshop::{Workshop, healed},
 };
 use queue::weigh_doubt;
 
@@ -154,6 +157,10 @@ impl Desk {
         if !dir.exists() {
             return Err(EngineError::NeverBuilt(dir.path().to_owned()));
         }
+        healed(dir, &mut || Self::open_once(dir, queries.clone()))
+    }
+
+    fn open_once(dir: &IndexDir, queries: Vec<(String, EmbeddedQuery)>) -> Result<Self, EngineError> {
         let shop = Workshop::open(dir)?;
         let mut desk = Self {
             dir: dir.clone(),

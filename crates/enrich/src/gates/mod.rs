@@ -28,10 +28,10 @@ pub fn tally<'a>(rejected: impl IntoIterator<Item = &'a Rejected>) -> Rejections
 }
 
 /// What passed and what did not.
-pub(crate) type Judged = (Vec<Handle>, Vec<Rejected>);
+pub type Judged = (Vec<Handle>, Vec<Rejected>);
 
 /// The judge of one chunk.
-pub(crate) struct Judge<'a> {
+pub struct Judge<'a> {
     schema: &'a Schema,
     chunk: &'a Chunk,
     words: ChunkWords,
@@ -47,6 +47,7 @@ struct Passed {
 }
 
 impl<'a> Judge<'a> {
+    /// The judge of this chunk, by this schema.
     pub fn new(schema: &'a Schema, chunk: &'a Chunk) -> Self {
         let shown = schema.examples.iter().flat_map(|example| {
             example.handles.values().flatten().chain([&example.text, &example.title]).map(String::as_str)
@@ -64,6 +65,10 @@ impl<'a> Judge<'a> {
         let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
         for item in items {
             let verdict = self.item(spec, item, accepted.len()).and_then(|passed| {
+                // A normaliser's name for a time may be longer than the words it was read from.
+                if passed.text.chars().count() > spec.max_chars as usize {
+                    return Err((Reason::TooLong, String::new()));
+                }
                 let fresh = seen.insert(fold::fold(&passed.text));
                 if fresh { Ok(passed) } else { Err((Reason::Duplicate, String::new())) }
             });
@@ -162,7 +167,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What a chunk says about the times it tells of.
-    pub fn time_context_of(chunk: &Chunk) -> when::Context {
+    pub(crate) fn time_context_of(chunk: &Chunk) -> when::Context {
         let headings = chunk.headings.iter().map(String::as_str);
         when::Context::of(headings.chain([chunk.title.as_str(), chunk.text.as_str()]))
     }
@@ -252,6 +257,7 @@ mod tests {
         check("mood", "静", None);
         check("mood", "see http://x.y", Some(Reason::Unsafe));
         check("mood", "re\u{202E}lief", Some(Reason::Unsafe));
+        check("mood", "relief\u{E0049}\u{E0067}", Some(Reason::Unsafe));
         check("mood", &"long ".repeat(20), Some(Reason::TooLong));
         check("form", "log", None);
         check("form", "letter", Some(Reason::NotAValue));

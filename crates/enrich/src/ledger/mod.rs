@@ -2,8 +2,10 @@
 //! else is done with it. It is the source of truth; all other files can be built from it and the corpus.
 
 mod record;
+mod rewrite;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -12,7 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use record::{Record, Settings, SettledAnswer};
+pub use record::{Record, Settings, SettledAnswer, now};
+pub use rewrite::Rewritten;
 
 pub(crate) use record::call_id;
 
@@ -91,7 +94,7 @@ impl Ledger {
     /// When the folder cannot be read or written.
     pub fn open(folder: &Path) -> Result<(Self, u64), LedgerError> {
         fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
-        let number = last_number(folder)?.max(1);
+        let number = numbers(folder)?.last().copied().unwrap_or(1).max(1);
         let path = file_path(folder, number);
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
         let file = file.map_err(|source| io_error(&path, source))?;
@@ -207,12 +210,15 @@ pub fn scan(
 ) -> Result<Vec<Damage>, LedgerError> {
     let mut damage = Vec::new();
     let first = from.map_or(1, |place| place.file);
-    for number in first..=last_number(folder)? {
+    let mut next = first;
+    for number in numbers(folder)?.into_iter().filter(|number| *number >= first) {
         let offset = from.filter(|place| place.file == number).map_or(0, |place| place.offset);
-        if !file_path(folder, number).exists() {
-            let place = Place { file: number, offset: 0, bytes: 0 };
-            damage.push(Damage { place, problem: "the file is missing".to_owned() });
+        if number > next {
+            let place = Place { file: next, offset: 0, bytes: 0 };
+            let more = if number - next > 1 { ", and others after it" } else { "" };
+            damage.push(Damage { place, problem: format!("the file is missing{more}") });
         }
+        next = number + 1;
         each_line(&file_path(folder, number), number, offset, &mut |place, line| match decode(line) {
             Ok(record) => visit(place, record),
             Err(problem) => damage.push(Damage { place, problem }),
@@ -257,18 +263,21 @@ fn each_line(path: &Path, number: u32, from: u64, visit: &mut dyn FnMut(Place, &
     }
 }
 
-fn last_number(folder: &Path) -> Result<u32, LedgerError> {
-    let mut last = 0;
+/// The numbers of the files there are, ascending. A name that no file of ours has is passed over.
+fn numbers(folder: &Path) -> Result<BTreeSet<u32>, LedgerError> {
+    let mut numbers = BTreeSet::new();
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(numbers),
         entries => entries.map_err(|source| io_error(folder, source))?,
     };
     for entry in entries {
         let name = entry.map_err(|source| io_error(folder, source))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl")?.parse().ok());
-        last = last.max(number.unwrap_or(0));
+        let digits = name.to_str().and_then(|name| name.strip_suffix(".jsonl")).unwrap_or_default();
+        if digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            numbers.extend(digits.parse::<u32>());
+        }
     }
-    Ok(last)
+    Ok(numbers)
 }
 
 fn file_path(folder: &Path, number: u32) -> PathBuf {
@@ -291,7 +300,7 @@ mod tests {
 
     fn import(text: &str) -> Record {
         let chunk = ChunkKey(Digest::of_bytes(text.as_bytes()));
-        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred }
+        Record::Import { chunk, kind: "mood".into(), text: text.into(), evidence: Evidence::Inferred, at: None }
     }
 
     fn all(folder: &Path) -> (Vec<Record>, Vec<Damage>) {
@@ -324,6 +333,23 @@ mod tests {
             ledger.append(&[import("next")]).expect("appends");
             assert_eq!(all(folder.path()), (vec![import("kept"), import("next")], vec![]));
         }
+    }
+
+    #[test]
+    fn missing_files_are_reported_once_and_foreign_names_are_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut ledger, _) = Ledger::open(folder.path()).expect("opens");
+        ledger.append(&[import("first")]).expect("appends");
+        let file = |number: &str| folder.path().join(format!("{number}.jsonl"));
+        // As a copy or an editor may leave them; the first names four thousand million files.
+        for name in ["4000000000", "+00007", "2", "notes"] {
+            fs::write(file(name), "").expect("written");
+        }
+        assert_eq!(all(folder.path()), (vec![import("first")], vec![]));
+        fs::rename(file("000001"), file("900000")).expect("renamed");
+        let (records, damage) = all(folder.path());
+        assert_eq!((records, damage.len()), (vec![import("first")], 1));
+        assert!(damage[0].problem.contains("missing, and others after it"), "{:?}", damage[0]);
     }
 
     #[test]

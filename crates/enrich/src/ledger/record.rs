@@ -1,8 +1,12 @@
 //! What the ledger's lines say.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Tuning};
+use frontload_core::{Alias, ChunkKey, Completion, Decision, Digest, Evidence, Failure, Finish, Purge, Tuning};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, parse};
@@ -50,6 +54,10 @@ pub enum Record {
         /// When, in seconds since 1970.
         at: u64,
     },
+    /// What a person took out of the index, or put back.
+    Purge(Purge),
+    /// Here stood something about a chunk that was taken out with everything said of it.
+    Erased {},
     /// A handle made elsewhere.
     Import {
         /// The chunk it was made for; a chunk whose text has changed since does not get it.
@@ -60,6 +68,9 @@ pub enum Record {
         text: String,
         /// What the file claims stands behind it.
         evidence: Evidence,
+        /// When it was imported, in seconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
     },
 }
 
@@ -96,6 +107,14 @@ pub struct SettledAnswer {
     pub model: String,
     /// The raw answer, or the failure.
     pub result: Result<Completion, Failure>,
+    /// When it ended, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+/// The moment, as records keep it: in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Names a call by the keys of the answers it is to give.

@@ -41,6 +41,11 @@ impl Base {
         Some(Self { folder, manifest, words, vectors: Some(vectors) })
     }
 
+    /// The number of the live generation, whole or not.
+    pub fn named(dir: &IndexDir) -> Option<u64> {
+        layout::generation_number(&Current::read(dir).ok()?.generation)
+    }
+
     /// Whether its segments have a place for all of this: tantivy's fields are settled with its first segment, and
     /// which lanes an entry has with the entry.
     pub fn takes(&self, lanes: &[Lane], metadata: &MetaColumns) -> bool {

@@ -136,12 +136,13 @@ pub(super) fn embed(
 }
 
 impl Embedded {
-    /// Leaves out vectors that stand nowhere, when they are many, and joins parts, when those are. `rows` are all
-    /// rows of the generation; they are changed with the positions.
-    pub fn tidy(&mut self, rows: &mut [Vec<Row>]) {
+    /// Leaves out vectors that stand nowhere, when they are many or none may stay (a vector tells of its text), and joins
+    /// parts, when those are many. `rows` are all rows of the generation; they are changed with the positions.
+    pub fn tidy(&mut self, rows: &mut [Vec<Row>], none_may_stay: bool) {
         let used: HashSet<u32> = rows.iter().flatten().map(|row| row.vector).collect();
         let all = self.vectors.len();
-        let crowded = (all - used.len()) as f64 > all as f64 * MOST_DEAD;
+        let most = if none_may_stay { 0.0 } else { all as f64 * MOST_DEAD };
+        let crowded = (all - used.len()) as f64 > most;
         if !crowded && self.vectors.stored_parts() <= MOST_PARTS {
             return;
         }

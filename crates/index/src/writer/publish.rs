@@ -9,7 +9,7 @@ use std::{
 use frontload_core::Digest;
 
 use crate::{
-    IndexDir, IndexError, layout,
+    IndexDir, IndexError, WriterLock, layout,
     manifest::{Current, FileEntry, Manifest},
     reader::generations,
 };
@@ -93,14 +93,32 @@ pub(super) fn clear_unfinished(parent: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-/// Removes generations that are neither live nor kept. A reader that still has one open keeps its files.
-pub(super) fn collect_garbage(dir: &IndexDir, live: u64) {
+/// Removes generations that are neither live nor kept. A reader that still has one open keeps its files. One that is
+/// known to be damaged is nothing to fall back on: it is kept only where there is no other.
+pub(super) fn collect_garbage(dir: &IndexDir, live: u64, damaged: Option<u64>) {
     let mut older: Vec<u64> = generations(dir).into_iter().filter(|&number| number != live).collect();
-    older.sort_unstable();
+    older.sort_unstable_by_key(|&number| (Some(number) != damaged, number));
     for number in older.iter().rev().skip(KEPT) {
         // A failure leaves a folder behind, which the next publish tries again to remove.
         let _ = fs::remove_dir_all(dir.generation(&layout::generation_name(*number)));
     }
+}
+
+/// Removes every generation but the live one, so that nothing is left of what is not in that; gives back how many. Until
+/// the next publish there is then none to fall back on.
+///
+/// # Errors
+/// When there is no live generation, or another one cannot be removed.
+pub fn remove_older(dir: &IndexDir, _lock: &WriterLock) -> Result<usize, IndexError> {
+    let live = Current::read(dir)?.generation;
+    let older = generations(dir).into_iter().map(layout::generation_name).filter(|name| *name != live);
+    let mut removed = 0;
+    for path in older.map(|name| dir.generation(&name)) {
+        fs::remove_dir_all(&path).map_err(|source| IndexError::io(&path, source))?;
+        removed += 1;
+    }
+    sync(&dir.generations())?;
+    Ok(removed)
 }
 
 fn entries_named(parent: &Path, prefix: &str) -> Vec<PathBuf> {

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, time::Duration};
 use frontload_core::{Completion, Failure, Finish, Prompt};
 
 use super::{
-    Asker, innermost,
+    asker::{Asker, innermost},
     request::{body, delta},
 };
 
@@ -60,7 +60,7 @@ impl Asker {
         let mut response = match response {
             Ok(response) if response.status().is_success() => response,
             Ok(response) => return broke(&so_far, format!("the endpoint answered {}", response.status())),
-            Err(error) => return broke(&so_far, innermost(&error)),
+            Err(error) => return broke(&so_far, innermost(&error).to_string()),
         };
         loop {
             let chunk = tokio::select! {
@@ -82,7 +82,7 @@ impl Asker {
                     }
                     return Streamed::Ended(Ok(so_far));
                 }
-                Err(error) => return broke(&so_far, innermost(&error)),
+                Err(error) => return broke(&so_far, innermost(&error).to_string()),
             };
             for byte in chunk {
                 if byte != b'\n' {

@@ -78,7 +78,8 @@ fn words(value: &MetaValue) -> String {
     }
 }
 
-pub(crate) fn list_handles(request: v1::ListHandlesRequest) -> Result<HandleQuery, Status> {
+/// Which handles are to be listed.
+pub fn list_handles(request: v1::ListHandlesRequest) -> Result<HandleQuery, Status> {
     let v1::ListHandlesRequest { kind, contains, page_size, page_token } = request;
     if contains.len() > QUERY_BYTES {
         return Err(too_long("contains", contains.len()));

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use frontload_engine::EngineError;
 use frontload_index::IndexError;
+use tokio::task::JoinError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -57,6 +58,24 @@ pub(crate) fn busy(why: &str, again_after: Duration) -> Status {
     let mut details = ErrorDetails::with_error_info("BUSY", DOMAIN, HashMap::new());
     details.set_retry_info(Some(again_after));
     Status::with_error_details(Code::ResourceExhausted, why, details)
+}
+
+/// A panic of ours. Its words may hold what was asked, so the caller is told a number, which the log has too, right after
+/// those words.
+pub(crate) fn broken() -> Status {
+    let mut bytes = [0; 4];
+    // Without random bytes the number is no help, and the error is as true.
+    let _ = getrandom::fill(&mut bytes);
+    let id = format!("{:08x}", u32::from_ne_bytes(bytes));
+    tracing::error!(id, "a request panicked; the others go on");
+    let told = format!("something is wrong in the service itself: its log has {id} where it says what");
+    let details = ErrorDetails::with_error_info("BROKEN", DOMAIN, HashMap::from([("id".to_owned(), id)]));
+    Status::with_error_details(Code::Internal, told, details)
+}
+
+/// Work on another thread that gave nothing back.
+pub(crate) fn unfinished(work: &JoinError) -> Status {
+    if work.is_panic() { broken() } else { error(Code::Unavailable, "ENDING", "the service is ending") }
 }
 
 /// A code's name, as it stands in gRPC's documents.

@@ -8,8 +8,9 @@ use frontload_core::{Against, Filter, Fusion, Interval, Unit, WeighedLane};
 use frontload_engine::{Answer, Hit, LaneSelection, Manner, Refusal, SearchRequest, SearchResponse, Timings};
 use tonic::Status;
 
-pub(crate) use chunk::{check_kind, chunk, handle_page, list_handles};
-pub(crate) use error::{busy, code_name, error, invalid, not_found, status};
+pub use chunk::list_handles;
+pub(crate) use chunk::{check_kind, chunk, handle_page};
+pub(crate) use error::{broken, busy, code_name, error, invalid, not_found, status, unfinished};
 pub(crate) use stats::stats;
 
 use crate::v1;
@@ -20,7 +21,8 @@ const MOST_PASSAGES: u32 = 10;
 const MOST_SEARCHES: usize = 100;
 const MOST_LANES: usize = 64;
 
-pub(crate) fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
+/// What a search asks for.
+pub fn search_request(request: v1::SearchRequest) -> Result<SearchRequest, Status> {
     let lane_set = request.lane_set();
     let fusion = request.fusion();
     let v1::SearchRequest { query, k, lanes, during, filter, group, .. } = request;
@@ -74,7 +76,7 @@ fn both(one: Option<Filter>, other: Option<Filter>) -> Option<Filter> {
 }
 
 /// Several searches; what is wrong with one is named by its place.
-pub(crate) fn search_batch(request: v1::SearchBatchRequest) -> Result<Vec<SearchRequest>, Status> {
+pub fn search_batch(request: v1::SearchBatchRequest) -> Result<Vec<SearchRequest>, Status> {
     let searches = request.searches;
     match searches.len() {
         0 => return Err(invalid("searches", "is empty")),
@@ -87,7 +89,7 @@ pub(crate) fn search_batch(request: v1::SearchBatchRequest) -> Result<Vec<Search
 }
 
 /// The question as a search, and how it is to be answered if that was said.
-pub(crate) fn answer_request(request: v1::AnswerRequest) -> Result<(SearchRequest, Option<Manner>), Status> {
+pub fn answer_request(request: v1::AnswerRequest) -> Result<(SearchRequest, Option<Manner>), Status> {
     let manner = match request.mode() {
         v1::AnswerMode::Unspecified => None,
         v1::AnswerMode::Quote => Some(Manner::Quote),
@@ -101,7 +103,7 @@ pub(crate) fn answer_request(request: v1::AnswerRequest) -> Result<(SearchReques
 }
 
 /// Whether a hit was what was looked for.
-pub(crate) fn verdict(request: &v1::FeedbackRequest) -> Result<bool, Status> {
+pub fn verdict(request: &v1::FeedbackRequest) -> Result<bool, Status> {
     check_text("query", &request.query)?;
     check_text("chunk_id", &request.chunk_id)?;
     if request.note.len() > QUERY_BYTES {

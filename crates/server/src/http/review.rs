@@ -12,7 +12,10 @@ use serde_json::Value;
 use tonic::Status;
 
 use super::{Body, Options, Shared, answered, options, read};
-use crate::review::{DecisionRequest, QueueOptions, Reviewing};
+use crate::{
+    convert,
+    review::{DecisionRequest, QueueOptions, Reviewing},
+};
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -35,7 +38,7 @@ async fn at_desk(
             Some(reviewing) => work(reviewing),
             None => Err(Status::unimplemented("nobody reviews here")),
         });
-        done.await.map_err(|error| Status::internal(error.to_string()))?
+        done.await.map_err(|error| convert::unfinished(&error))?
     };
     answered(shared, method, work).await
 }
