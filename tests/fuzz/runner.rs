@@ -59,20 +59,16 @@ pub fn run(target: &'static Target, seconds: u64) -> ExitCode {
     let current = File::create(kept.current_file()).expect("a file for the input at hand");
     let mut run = Run { target, scratch: scratch(), current, outcomes: HashSet::new(), slowest: Duration::ZERO };
     watch(&kept);
-    match run.everything(inputs, &kept, Duration::from_secs(seconds)) {
-        Ok(()) => {
-            let (executions, outcomes) = (EXECUTIONS.load(Ordering::Relaxed), run.outcomes.len());
-            let (cpu, slowest) = (cpu_seconds(), run.slowest.as_millis());
-            let told = format!("{executions:>11} {cpu:>8.1} {outcomes:>9} {slowest:>11}");
-            fs::write(kept.told(), told).expect("the figures are written");
-            ExitCode::SUCCESS
-        }
-        Err(_) => {
-            let told = PANIC.lock().map(|told| told.clone()).unwrap_or_default();
-            fs::write(kept.told(), told).expect("the finding is written");
-            ExitCode::FAILURE
-        }
+    if run.everything(inputs, &kept, Duration::from_secs(seconds)).is_err() {
+        let told = PANIC.lock().map(|told| told.clone()).unwrap_or_default();
+        fs::write(kept.told(), told).expect("the finding is written");
+        return ExitCode::FAILURE;
     }
+    let (executions, outcomes) = (EXECUTIONS.load(Ordering::Relaxed), run.outcomes.len());
+    let (cpu, slowest) = (cpu_seconds(), run.slowest.as_millis());
+    let told = format!("{executions:>11} {cpu:>8.1} {outcomes:>9} {slowest:>11}");
+    fs::write(kept.told(), told).expect("the figures are written");
+    ExitCode::SUCCESS
 }
 
 impl Run {
