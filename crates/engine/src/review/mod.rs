@@ -10,11 +10,10 @@ mod queue;
 use std::{
     collections::{BTreeSet, HashMap},
     ops::ControlFlow,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use frontload_core::{Chunk, ChunkId, ChunkKey, Decision, Embedder, Schema, Verdict, fold};
-use frontload_enrich::{Place, Record, vouched};
+use frontload_enrich::{Place, Record, now, vouched};
 use frontload_index::{IndexDir, IndexError, Reader};
 
 pub use agreement::Agreement;
@@ -405,8 +404,4 @@ fn check_field(name: &str, text: &str, most: usize) -> Result<(), ReviewError> {
         return Ok(());
     };
     Err(ReviewError::Field(format!("{name} {problem}")))
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
