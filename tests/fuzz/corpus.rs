@@ -26,11 +26,11 @@ impl Kept {
         Self { seeds, state }
     }
 
-    /// Every input to begin with: seeds and findings, then what earlier runs kept.
-    pub fn inputs(&self) -> Vec<Vec<u8>> {
+    /// Every input to begin with: seeds and findings, then what earlier runs kept, if that is wanted.
+    pub fn inputs(&self, with_grown: bool) -> Vec<Vec<u8>> {
         let seeds = files(&self.seeds);
         assert!(!seeds.is_empty(), "{}: no seeds", self.seeds.display());
-        let grown = files(&self.state.join("grown"));
+        let grown = if with_grown { files(&self.state.join("grown")) } else { Vec::new() };
         let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         seeds.into_iter().chain(grown).map(read).collect()
     }

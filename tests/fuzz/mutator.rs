@@ -30,9 +30,9 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// With the words of a format, up to so many bytes.
-    pub fn new(words: &'static [&'static str], longest: usize) -> Self {
-        Self { dice: Rng::new(), words, longest }
+    /// With the words of a format, up to so many bytes; from a seed always the same.
+    pub fn new(words: &'static [&'static str], longest: usize, seed: Option<u64>) -> Self {
+        Self { dice: seed.map_or_else(Rng::new, Rng::with_seed), words, longest }
     }
 
     /// One of the inputs, changed in a few ways.

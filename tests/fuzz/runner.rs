@@ -51,39 +51,43 @@ pub fn once(target: &Target, input: &[u8]) -> String {
 }
 
 /// Runs a target and leaves its figures, or what it panicked with, where its caller looks.
-pub fn run(target: &'static Target, seconds: u64) -> ExitCode {
+///
+/// From a seed the inputs are the same each time, and nothing is kept; without one they are others, and it goes on
+/// from those that were kept.
+pub fn run(target: &'static Target, seconds: u64, seed: Option<u64>) -> ExitCode {
     let kept = Kept::of(target.name);
-    let inputs = kept.inputs();
+    let inputs = kept.inputs(seed.is_none());
     // Some libraries panic, and are caught, at every other input.
     panic::set_hook(Box::new(|info| *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = info.to_string()));
     let current = File::create(kept.current_file()).expect("a file for the input at hand");
     let mut run = Run { target, scratch: scratch(), current, outcomes: HashSet::new(), slowest: Duration::ZERO };
     watch(&kept);
-    match run.everything(inputs, &kept, Duration::from_secs(seconds)) {
-        Ok(()) => {
-            let (executions, outcomes) = (EXECUTIONS.load(Ordering::Relaxed), run.outcomes.len());
-            let (cpu, slowest) = (cpu_seconds(), run.slowest.as_millis());
-            let told = format!("{executions:>11} {cpu:>8.1} {outcomes:>9} {slowest:>11}");
-            fs::write(kept.told(), told).expect("the figures are written");
-            ExitCode::SUCCESS
-        }
-        Err(_) => {
-            let told = PANIC.lock().map(|told| told.clone()).unwrap_or_default();
-            fs::write(kept.told(), told).expect("the finding is written");
-            ExitCode::FAILURE
-        }
+    if run.everything(inputs, (&kept, seed), Duration::from_secs(seconds)).is_err() {
+        let told = PANIC.lock().map(|told| told.clone()).unwrap_or_default();
+        fs::write(kept.told(), told).expect("the finding is written");
+        return ExitCode::FAILURE;
     }
+    let (executions, outcomes) = (EXECUTIONS.load(Ordering::Relaxed), run.outcomes.len());
+    let (cpu, slowest) = (cpu_seconds(), run.slowest.as_millis());
+    let told = format!("{executions:>11} {cpu:>8.1} {outcomes:>9} {slowest:>11}");
+    fs::write(kept.told(), told).expect("the figures are written");
+    ExitCode::SUCCESS
 }
 
 impl Run {
-    fn everything(&mut self, mut pool: Vec<Vec<u8>>, kept: &Kept, time: Duration) -> Result<(), Box<dyn Any + Send>> {
+    fn everything(
+        &mut self,
+        mut pool: Vec<Vec<u8>>,
+        (kept, seed): (&Kept, Option<u64>),
+        time: Duration,
+    ) -> Result<(), Box<dyn Any + Send>> {
         for input in &pool {
             self.input(input)?;
         }
         pool.retain(|input| input.len() <= KEPT_BYTES);
         let begun = Instant::now();
         let before = pool.len();
-        let mut mutator = Mutator::new(self.target.words, self.target.longest);
+        let mut mutator = Mutator::new(self.target.words, self.target.longest, seed);
         while begun.elapsed() < time {
             let input = mutator.next(&pool);
             let is_new = self.input(&input)?;
@@ -91,7 +95,9 @@ impl Run {
                 pool.push(input);
             }
         }
-        kept.grow(pool.get(before..).unwrap_or_default());
+        if seed.is_none() {
+            kept.grow(pool.get(before..).unwrap_or_default());
+        }
         Ok(())
     }
 

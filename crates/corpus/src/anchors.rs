@@ -75,9 +75,11 @@ pub(crate) fn place_of(origin: &Origin, span: (u32, u32)) -> Option<Place> {
 fn locate(anchors: &[Anchor], unit: Unit, offset: u32) -> u32 {
     let after = anchors.partition_point(|anchor| anchor.text <= offset);
     let anchor = after.checked_sub(1).and_then(|at| anchors.get(at));
+    // Between two anchors a word may take fewer bytes than its text does, but none of the next one's.
+    let next = anchors.get(after).map_or(u32::MAX, |next| next.source);
     match (unit, anchor) {
-        (Unit::Byte, Some(anchor)) => anchor.source.saturating_add(offset - anchor.text),
-        (Unit::Byte, None) => offset,
+        (Unit::Byte, Some(anchor)) => anchor.source.saturating_add(offset - anchor.text).min(next.max(anchor.source)),
+        (Unit::Byte, None) => offset.min(next),
         (Unit::Line | Unit::Page, Some(anchor)) => anchor.source,
         (Unit::Line | Unit::Page, None) => 1,
     }
@@ -104,6 +106,14 @@ mod tests {
         check(&[(0, 0), (4, 4)], &[]);
         check(&[(0, 3), (4, 7)], &[(0, 3)]);
         check(&[(0, 3), (4, 9), (4, 11), (6, 13)], &[(0, 3), (4, 11)]);
+    }
+
+    #[test]
+    fn what_is_cut_inside_a_word_stays_in_it() {
+        // Ten letters of one byte each in the file, of two in the text.
+        let origin = Origin { path: "a".to_owned(), anchors: anchors(&[(20, 10)]).into_vec(), unit: Unit::Byte };
+        let place = place_of(&origin, (8, 16)).expect("it has a path");
+        assert_eq!((place.start, place.end), (8, 10));
     }
 
     #[test]

@@ -4,20 +4,21 @@
 //! when the text changes.
 
 mod agreement;
+mod error;
 mod examples;
 mod queue;
 
 use std::{
     collections::{BTreeSet, HashMap},
     ops::ControlFlow,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use frontload_core::{Chunk, ChunkId, ChunkKey, Decision, Embedder, Schema, Verdict, fold};
-use frontload_enrich::{Place, Record, vouched};
-use frontload_index::{IndexDir, IndexError, Reader};
+use frontload_enrich::{Place, Record, now, vouched};
+use frontload_index::{IndexDir, Reader};
 
 pub use agreement::Agreement;
+pub use error::ReviewError;
 pub use examples::reviewed_examples;
 pub use queue::{Item, ItemState, QueuePage, QueueQuery, source_name};
 
@@ -35,66 +36,6 @@ const CREDITED_HITS: usize = 10;
 /// The longest name of a reviewer, and the longest handle a person may write, in characters.
 const NAME_CHARS: usize = 80;
 const HANDLE_CHARS: usize = 200;
-
-/// Why a decision was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    /// The chunk is not in the live generation.
-    #[error("no chunk {0:?} in this index")]
-    NoSuchChunk(String),
-    /// The chunk has no such handle.
-    #[error("{chunk} has no {kind} {text:?}; `frontload inspect {chunk}` shows what it has")]
-    NotThere {
-        /// The chunk's id.
-        chunk: String,
-        /// The kind.
-        kind: String,
-        /// The text.
-        text: String,
-    },
-    /// The schema has no such kind.
-    #[error("no kind {kind:?} in this index; it has {known}")]
-    NoSuchKind {
-        /// The kind.
-        kind: String,
-        /// Those there are.
-        known: String,
-    },
-    /// What a person wrote cannot stand.
-    #[error("{kind} {text:?}: {reason}: {why}")]
-    CannotStand {
-        /// The kind.
-        kind: String,
-        /// The text.
-        text: String,
-        /// The gate's name.
-        reason: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A field of the decision cannot be used.
-    #[error("{0}")]
-    Field(String),
-    /// Somebody decided meanwhile.
-    #[error("{by} decided on this {seconds} s ago ({verdict}); look at that first")]
-    Conflict {
-        /// Who.
-        by: String,
-        /// What.
-        verdict: &'static str,
-        /// How long ago.
-        seconds: u64,
-    },
-    /// Everything else.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-impl From<IndexError> for ReviewError {
-    fn from(error: IndexError) -> Self {
-        Self::Engine(error.into())
-    }
-}
 
 /// A decision as a reviewer sends it.
 #[derive(Debug, Clone)]
@@ -405,8 +346,4 @@ fn check_field(name: &str, text: &str, most: usize) -> Result<(), ReviewError> {
         return Ok(());
     };
     Err(ReviewError::Field(format!("{name} {problem}")))
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
