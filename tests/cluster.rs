@@ -286,6 +286,8 @@ fn a_new_generation_is_seen_whole_and_deletes_what_is_gone() {
     milvus.json(&bench, &["rebuild", "--backend", "milvus"]);
     let newest = new.newer().expect("answers").expect("a newer one");
     assert_eq!(newest.ids().count(), 4);
+    // Who still has the second, which lay where the fourth now lies, is told of it too.
+    assert_eq!(old.newer().expect("answers").expect("a newer one").manifest().generation, 4);
     let sets = milvus.python(
         "for set in ['blue', 'green']:\n    rows = client.query(f'{name}_{set}_chunks', filter='number >= 0', \
          output_fields=['facts'])\n    print(sorted(row['facts']['document'] for row in rows))",

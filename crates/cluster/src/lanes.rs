@@ -16,7 +16,7 @@ use crate::{
     expression::{both, expression, quoted},
     layout::{HAVING, ITEM, KEY, Kind, MOST_ROWS, NUMBER, RECORD, Set, VECTOR, WEIGHTS, partition},
     near::{Near, best_chunks, best_of},
-    publication::{LaneAbout, Publication, live, live_set},
+    publication::{LaneAbout, Publication, beginning, live, live_set},
     publish::windows,
     rows::term_key,
     shelf::{Shelf, built},
@@ -32,6 +32,8 @@ pub struct Lanes {
     pub milvus: Milvus,
     pub publication: Publication,
     set: Set,
+    /// The first part of its description as it was written, with the hash of what was published in it.
+    beginning: Option<String>,
     /// The dimension of a word in its field and how many texts have it; `None` for a word that none has. What is
     /// published never changes, so that a word once looked up stays true.
     terms: Mutex<HashMap<(Field, String), Option<(u32, u64)>>>,
@@ -48,12 +50,18 @@ impl Lanes {
             let (uri, collection) = (connection.uri.clone(), connection.collection.clone());
             return Err(ClusterError::NothingPublished { uri, collection });
         };
-        Ok(Self { milvus, publication, set, terms: Mutex::new(HashMap::new()) })
+        let beginning = beginning(&milvus, set).await?;
+        Ok(Self { milvus, publication, set, beginning, terms: Mutex::new(HashMap::new()) })
     }
 
-    /// Whether the alias leads elsewhere by now.
+    /// Whether something else is published by now: the alias leads elsewhere, or came back to this set after it was
+    /// written anew.
     pub async fn has_newer(&self) -> Result<bool, ClusterError> {
-        Ok(live_set(&self.milvus).await?.is_some_and(|set| set != self.set))
+        match live_set(&self.milvus).await? {
+            None => Ok(false),
+            Some(set) if set != self.set => Ok(true),
+            Some(_) => Ok(beginning(&self.milvus, self.set).await? != self.beginning),
+        }
     }
 
     /// A filter as Milvus reads it.

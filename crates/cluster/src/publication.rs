@@ -172,6 +172,13 @@ pub async fn live(milvus: &Milvus) -> Result<Option<(Set, Publication)>, Cluster
     Ok(Some((set, publication)))
 }
 
+/// The first part of a set's description: what is published there is told from it, without reading the rest.
+pub async fn beginning(milvus: &Milvus, set: Set) -> Result<Option<String>, ClusterError> {
+    let shelf = Shelf { milvus: milvus.clone(), name: set.about(&milvus.connection.collection), kind: Kind::About };
+    let found = shelf.query(None, &format!("{NUMBER} == 0"), &[NUMBER, TEXT], 1).await?;
+    Ok(shelf.strings(&found, TEXT)?.first().cloned())
+}
+
 /// Leads the alias to a set: from now on searches see it, whole.
 pub async fn lead_to(milvus: &Milvus, set: Set, first: bool) -> Result<(), ClusterError> {
     let (alias, collection) = (milvus.connection.collection.clone(), set.about(&milvus.connection.collection));
