@@ -1,5 +1,5 @@
-//! Indexes that another version of the program wrote: an older one is read as it is and left behind by the next publish,
-//! a newer one is refused.
+//! Indexes that another version of the program wrote: an older one is read as it is, and the next publish leaves its
+//! format behind; a newer one is refused.
 
 use std::{fs, path::Path};
 
@@ -50,7 +50,8 @@ fn as_format_2(folder: &Path, manifest: &mut Value) {
     manifest["format_version"] = json!(2);
 }
 
-/// The format of the live generation, how many lanes of vectors it has, and how many of these are searched along a graph.
+/// The format of the live generation, how many lanes of vectors it has, and how many of them have a graph that is
+/// searched.
 fn format(village: &Village) -> (u32, usize, usize) {
     let reader = Reader::open(&IndexDir::new(village.index())).expect("an index").reader;
     let manifest = reader.manifest();

@@ -51,8 +51,8 @@ pub(crate) struct Words {
 
 impl Words {
     pub fn open(folder: &Path, metadata: MetaColumns) -> Result<Self, IndexError> {
-        // The files were hashed a moment ago: what cannot be opened now, or locked, was refused by the system, which says
-        // nothing against them.
+        // The files were hashed a moment ago: what cannot be opened or locked now was refused by the system, which
+        // says nothing against them.
         let wrong = |error: TantivyError| match error {
             TantivyError::IoError(_)
             | TantivyError::LockFailure(..)
