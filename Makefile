@@ -8,7 +8,7 @@ TUNED := sh crates/models/setup/tuned.sh
 FRONTLOAD_TOOLS ?= $(CURDIR)/.tools
 export FRONTLOAD_TOOLS
 
-.PHONY: demo test setup build test-setup lint ci
+.PHONY: demo test setup build test-setup lint
 
 demo: build
 	sh crates/cli/demo.sh

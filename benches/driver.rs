@@ -3,10 +3,11 @@
 //! A scripted endpoint in a process of its own answers every request after a stated delay, at four addresses, so what
 //! limits is this program: rendering prompts, sending and reading them, and keeping answers. Each row asks about the
 //! bundled corpus (copies are marked) by `benches/enrich/handles.toml`, with so many open at once: first the client
-//! alone, then with the ledger, whose every answer is synced to the disk that holds the system's temporary folder. The
-//! rate is that between 40% and 90% of the prompts, when the pace has settled; "of" is in-flight ÷ delay, which no
-//! driver exceeds. Memory is the largest resident set of a row, and what there was before it. The endpoint shares the
-//! processor with the driver. Needs more than twice as many open files as requests (`ulimit -n`).
+//! alone, then with the ledger, which syncs answers to the disk that holds the system's temporary folder, once for
+//! those that came together; "syncs" is how many there were for each answer. The rate is that between 40% and 90% of
+//! the prompts, when the pace has settled; "of" is in-flight ÷ delay, which no driver exceeds. Memory is the largest
+//! resident set of a row, and what there was before it. The endpoint shares the processor with the driver. Needs more
+//! than twice as many open files as requests (`ulimit -n`).
 
 #![allow(clippy::print_stdout)]
 
@@ -44,6 +45,12 @@ const ANSWER: &str = concat!(
     r#""finish_reason":"stop"}],"usage":{"prompt_tokens":1200,"completion_tokens":50}}"#
 );
 
+/// What a row came to: when each answer was there, and how often the ledger was synced.
+struct Ran {
+    ended: Vec<Instant>,
+    syncs: u64,
+}
+
 /// One row: what was open, and for how long each prompt was asked.
 struct Row {
     in_flight: usize,
@@ -78,12 +85,7 @@ fn main() -> Result<()> {
 }
 
 impl Row {
-    fn tell(
-        &self,
-        what: &str,
-        server: &Server,
-        run: impl FnOnce(&mut dyn Generator) -> Result<Vec<Instant>>,
-    ) -> Result<()> {
+    fn tell(&self, what: &str, server: &Server, run: impl FnOnce(&mut dyn Generator) -> Result<Ran>) -> Result<()> {
         let list: Vec<String> = self.addresses.iter().map(|address| format!("http://{address}/v1#scripted")).collect();
         let reference: ModelRef = list.join(",").parse()?;
         let endpoint = EndpointOptions { concurrency: self.in_flight, ..EndpointOptions::default() };
@@ -95,20 +97,21 @@ impl Row {
         // Linux begins to measure the peak anew; elsewhere it is that of the whole run.
         let _ = fs::write("/proc/self/clear_refs", "5");
         let before = memory("VmRSS");
-        let ended = run(generator.as_mut())?;
+        let Ran { ended, syncs } = run(generator.as_mut())?;
         if ended.len() != self.prompts {
             return Err(format!("{} of {} prompts were answered", ended.len(), self.prompts).into());
         }
         let failures: u64 = tallies.read().iter().map(|tally| tally.failures).sum();
         println!(
             "{:>5} in flight at {} ({:>5} at most), {what:<15} {:>7.0} prompts/s of {:>6.0}; {} MB, {before} before; \
-             {failures} failures",
+             {failures} failures; {:.3} syncs",
             self.in_flight,
             self.addresses.len(),
             server.most_open()?,
             steady(&ended),
             self.in_flight as f64 / self.delay.as_secs_f64(),
             memory("VmHWM"),
+            syncs as f64 / self.prompts as f64,
         );
         Ok(())
     }
@@ -125,7 +128,7 @@ fn steady(ended: &[Instant]) -> f64 {
     }
 }
 
-fn alone(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema) -> Result<Vec<Instant>> {
+fn alone(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema) -> Result<Ran> {
     let job = Job::new(chunks, schema);
     let calls = job.every_call("bench");
     let mut prompts = calls.iter().enumerate().filter_map(|(id, call)| job.prompt(id as u64, call, AnswerForm::Json));
@@ -134,10 +137,10 @@ fn alone(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema) -> Re
         ended.extend(result.ok().map(|_| Instant::now()));
         ControlFlow::Continue(())
     })?;
-    Ok(ended)
+    Ok(Ran { ended, syncs: 0 })
 }
 
-fn with_ledger(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema) -> Result<Vec<Instant>> {
+fn with_ledger(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema) -> Result<Ran> {
     let folder = tempfile::tempdir()?;
     let (mut ledger, _) = Ledger::open(&folder.path().join("ledger"))?;
     let state = State::open(&folder.path().join("state.sled"), &ledger)?;
@@ -147,7 +150,7 @@ fn with_ledger(generator: &mut dyn Generator, chunks: &[Chunk], schema: &Schema)
     let limits = Limits { stop: &stop, deadline: None };
     let mut ended = Vec::new();
     enrich(&job, &plan, generator, (&mut ledger, &state), limits, &mut |_| ended.push(Instant::now()))?;
-    Ok(ended)
+    Ok(Ran { ended, syncs: ledger.syncs() })
 }
 
 /// Passages of the bundled corpus; from the beginning again, marked, when more are wanted.

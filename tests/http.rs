@@ -62,7 +62,8 @@ pub fn serve(answer: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> 
     address
 }
 
-fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
+/// Reads a request: its head and its body.
+pub fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();

@@ -174,6 +174,12 @@ fn answers_are_measured_against_references() {
         "{told}"
     );
     assert_eq!(measures["right refusal"]["questions"], 1);
+    assert_eq!(measures["contains"]["against_first"], json!(null));
+    let without = &told["variants"]["no handles"]["measures"];
+    for (measure, questions) in [("contains", 1), ("citation R", 1), ("right refusal", 1)] {
+        let against = &without[measure]["against_first"];
+        assert_eq!((&against["topics"], &against["difference"]), (&json!(questions), &json!(0.0)), "{measure}: {told}");
+    }
     bench.write("wrong.jsonl", r#"{"_id": "q1", "text": "When?", "answers": ["May"], "documents": []}"#);
     let ended = bench.run(&["eval", "answers", "--questions", "wrong.jsonl"]).exited(2);
     assert!(ended.stderr.contains("wrong.jsonl, line 1"), "{}", ended.stderr);

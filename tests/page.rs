@@ -1,5 +1,7 @@
 //! The page in a real browser, headless, asked as a person would ask it.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::{
@@ -47,6 +49,43 @@ async fn a_person_finds_answers_and_looks_closer() {
     assert!(browser.text("main").await.contains("mood.dense"));
     browser.goto(&served, "#/measure").await;
     browser.until("document.querySelector('main').innerText.includes('frontload ablate')").await;
+}
+
+#[tokio::test]
+async fn the_status_says_when_an_older_generation_answers() {
+    let bench = handled();
+    let served = Served::start(&bench, &["--no-model"]);
+    let browser = Browser::open(360).await;
+    let up_to_date =
+        "document.getElementById('stale') === null && document.querySelector('main').innerText.includes('mood.dense')";
+    browser.goto(&served, "#/status").await;
+    browser.until(up_to_date).await;
+    // What names the live generation is damaged, with something in it that would like to be markup.
+    let current = bench.path(".frontload/CURRENT");
+    let named = fs::read(&current).expect("a file");
+    let hostile = json!({"generation": "<b>gen</b>", "manifest": "0".repeat(64)});
+    fs::write(&current, hostile.to_string()).expect("written");
+    browser.click("#reload").await;
+    let told = browser.text("#stale").await;
+    for part in [
+        "Not up to date",
+        "Generation 2, from before, goes on answering",
+        "Since: ",
+        "CURRENT",
+        "<b>gen</b>",
+        "What to do: ",
+        "frontload rebuild",
+    ] {
+        assert!(told.contains(part), "no {part:?} in {told:?}");
+    }
+    browser.until("document.querySelector('.actions [role=status]').textContent.includes('Generation 2 stays')").await;
+    let seen =
+        "return [document.querySelectorAll('main b').length, document.documentElement.scrollWidth <= innerWidth]";
+    assert_eq!(browser.eval(seen).await, json!([0, true]));
+    // It goes when what was published last is served.
+    fs::write(&current, named).expect("written");
+    browser.click("#reload").await;
+    browser.until(up_to_date).await;
 }
 
 #[tokio::test]

@@ -1,19 +1,26 @@
 //! Several endpoints of one model: dead ones, dying ones, slow ones, and what becomes of the ledger.
 
 use std::{
+    io::{BufReader, Write},
+    net::{TcpListener, TcpStream},
+    ops::ControlFlow,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
 };
 
+use frontload_core::{Message, Prompt};
+use frontload_models::{EndpointOptions, GeneratorOptions, LlamaOptions, ModelRef, Tallies, open_generator};
 use serde_json::{Value, json};
 
 use crate::{
     bench::{Bench, Ended, PASSAGES},
-    http::{Reply, serve},
+    http::{Reply, request, serve},
 };
 
 const SAID: &str = "{\"time\": [], \"mood\": [\"calm\"]}";
@@ -206,4 +213,57 @@ fn what_is_no_pool_is_refused() {
         bench.write("wrong.toml", text);
         check("pool:wrong.toml", &["wrong.toml", told]);
     }
+}
+
+#[test]
+fn answers_that_came_while_others_were_kept_are_handed_over_together() {
+    const OPEN: usize = 8;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, waiting) = mpsc::channel();
+    thread::spawn(move || {
+        let asked = listener.incoming().flatten().take(OPEN).map(|stream| {
+            let mut reader = BufReader::new(stream);
+            request(&mut reader).expect("a request");
+            reader.into_inner()
+        });
+        let mut open: Vec<TcpStream> = asked.collect();
+        let mut first = open.pop().expect("a request");
+        sender.send(open).expect("somebody waits");
+        answer(&mut first);
+    });
+    // Four requests are open at each to begin with.
+    let model: ModelRef = format!("http://{address}/v1#small,http://{address}/v2#small").parse().expect("a pool");
+    let endpoint = EndpointOptions { concurrency: OPEN, ..EndpointOptions::default() };
+    let llama = LlamaOptions::new(PathBuf::new(), Vec::new());
+    let options = GeneratorOptions { llama, endpoint, tallies: Tallies::default() };
+    let mut generator = open_generator(&model, &options).expect("a pool");
+    let mut prompts = (0..OPEN as u64).map(|id| Prompt {
+        id,
+        messages: vec![Message::user("How does it feel?")],
+        shared_bytes: 0,
+        constraint: None,
+        max_tokens: 8,
+    });
+    let mut groups = Vec::new();
+    let generated = generator.generate_in_groups(&mut prompts, &mut |group| {
+        // While the first is being kept, all others are answered.
+        if groups.is_empty() {
+            waiting.recv().expect("the others").iter_mut().for_each(answer);
+        }
+        assert!(group.iter().all(|(_, result)| result.is_ok()), "{group:?}");
+        groups.push(group.len());
+        ControlFlow::Continue(())
+    });
+    generated.expect("answered");
+    assert_eq!((groups[0], groups.iter().sum::<usize>()), (1, OPEN), "{groups:?}");
+    assert!(groups.len() < OPEN, "{groups:?}");
+}
+
+/// Answers a request that was read.
+fn answer(stream: &mut TcpStream) {
+    let choice = json!({"message": {"content": SAID}, "finish_reason": "stop"});
+    let body = json!({"choices": [choice], "usage": null}).to_string();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    stream.write_all((head + &body).as_bytes()).expect("sent");
 }

@@ -63,6 +63,10 @@ mod filters;
 // Changes to a corpus, and two generations compared.
 mod freshness;
 
+// Indexes that another version of the program wrote.
+#[cfg(target_os = "linux")]
+mod versions;
+
 // Every form a corpus comes in.
 mod formats;
 

@@ -49,6 +49,7 @@ async fn says_in_json_what_grpc_says() {
     assert_eq!(handles["handles"][0]["chunk_id"], "letter");
     let stats = value(get(&served, "/v1/stats").await).await;
     assert_eq!((&stats["chunks"], &stats["model"]["loaded"]), (&"6".into(), &false.into()), "{stats}");
+    assert_eq!((&stats["stale"], &stats["stale_seconds"]), (&json!(""), &json!(0.0)), "{stats}");
     let remark = json!({"query": "bell", "chunk_id": "bell", "verdict": "VERDICT_RELEVANT"});
     assert_eq!(post(&served, "/v1/feedback", &remark).await.status(), StatusCode::OK);
     let reloaded = value(post(&served, "/v1/reload", &json!({})).await).await;

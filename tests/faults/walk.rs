@@ -364,7 +364,7 @@ impl Walk {
         let reader = Reader::open(&IndexDir::new(index)).expect("an index").reader;
         let files = reader.manifest().files.iter().filter(|file| file.bytes > 0).map(|file| file.path.as_str());
         let files: Vec<&str> = files.chain(["manifest.json"]).collect();
-        reader.folder().join(choices.choice(&files).expect("a file"))
+        reader.folder().expect("a folder").join(choices.choice(&files).expect("a file"))
     }
 
     /// The state is lost, and the next step meets that; or it is damaged, and met by what asks no model.

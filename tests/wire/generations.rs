@@ -9,16 +9,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use frontload_server::v1::{
-    AnswerMode, GetChunkRequest, ListHandlesRequest, ReloadRequest, SearchBatchRequest, SearchRequest,
+    AnswerMode, GetChunkRequest, ListHandlesRequest, ReloadRequest, SearchBatchRequest, SearchRequest, StatsResponse,
     frontload_service_client::FrontloadServiceClient,
 };
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::{Watched, metric, search};
+use super::{PATIENCE, Watched, metric, search};
 use crate::{
     answering::{ask, question},
     bench::{Bench, PASSAGES},
@@ -148,11 +149,9 @@ async fn a_damaged_generation_is_refused_and_that_is_said() {
     let watched = Watched::start(&bench, &[]).await;
     watched.signal("STOP");
     bench.import(&[("fair", "mood", "astonished merriment")]);
-    let own = own_files(&bench.path(".frontload/generations/gen-000003"));
-    let dense = |path: &&PathBuf| path.components().any(|part| part.as_os_str() == "dense");
-    let path = own.iter().find(dense).expect("a file of its own");
-    let whole = fs::read(path).expect("a file");
-    fs::write(path, vec![0xa5; whole.len()]).expect("written");
+    let path = own_file(&bench, 3);
+    let whole = fs::read(&path).expect("a file");
+    fs::write(&path, vec![0xa5; whole.len()]).expect("written");
     watched.signal("CONT");
     let mut client = watched.served.client().await;
     let looked = client.reload(ReloadRequest {}).await.expect("looked").into_inner();
@@ -173,12 +172,64 @@ async fn a_damaged_generation_is_refused_and_that_is_said() {
     serves(&watched).await;
     // Mended, it is taken.
     fs::write(&current, named).expect("written");
-    fs::write(path, whole).expect("written");
+    fs::write(&path, whole).expect("written");
     let looked = client.reload(ReloadRequest {}).await.expect("looked").into_inner();
     assert_eq!((looked.generation, looked.problem.as_str()), (3, ""));
     assert_eq!(metric(&watched.served, "frontload_stale").await, 0);
     serves(&watched).await;
     watched.ends();
+}
+
+/// Waits until what the service says of itself is as wanted; nobody tells it to look.
+async fn comes_to(watched: &Watched, what: &str, wanted: impl Fn(&StatsResponse) -> bool) -> StatsResponse {
+    let since = Instant::now();
+    loop {
+        let stats = watched.served.stats().await;
+        if wanted(&stats) {
+            return stats;
+        }
+        assert!(since.elapsed() < PATIENCE, "{what}: it never came to that: {:?}", stats.stale);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_for_a_while_is_taken_up_without_another_publish() {
+    let bench = handled();
+    let watched = Watched::start(&bench, &[]).await;
+    let aside = bench.path("aside");
+    // First the file is not there; then something is in its place that nobody can read, whoever the tests run as.
+    for (generation, in_its_place) in [(3, false), (4, true)] {
+        watched.signal("STOP");
+        let mood = format!("astonished merriment, {generation}");
+        bench.import(&[("fair", "mood", mood.as_str())]);
+        let path = own_file(&bench, generation);
+        fs::rename(&path, &aside).expect("set aside");
+        if in_its_place {
+            fs::create_dir(&path).expect("made");
+        }
+        watched.signal("CONT");
+        let stats = comes_to(&watched, "stale", |stats| !stats.stale.is_empty()).await;
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        assert!(stats.stale.contains(&name) && stats.stale.contains("tried again by itself"), "{}", stats.stale);
+        assert!(stats.generation == generation - 1 && stats.stale_seconds > 0.0, "{stats:?}");
+        serves(&watched).await;
+        if in_its_place {
+            fs::remove_dir(&path).expect("removed");
+        }
+        fs::rename(&aside, &path).expect("put back");
+        let stats = comes_to(&watched, "taken up", |stats| stats.stale.is_empty()).await;
+        assert!(stats.generation == generation && stats.stale_seconds == 0.0, "{stats:?}");
+        serves(&watched).await;
+    }
+    watched.ends();
+}
+
+/// A file of vectors that no other generation shares.
+fn own_file(bench: &Bench, generation: u64) -> PathBuf {
+    let own = own_files(&bench.path(&format!(".frontload/generations/gen-{generation:06}")));
+    let dense = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "dense");
+    own.into_iter().find(dense).expect("a file of its own")
 }
 
 /// Files that no other generation shares.

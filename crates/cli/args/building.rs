@@ -10,7 +10,7 @@ pub struct CorpusArgs {
     /// Files and folders: BEIR folders, text, Markdown, reStructuredText, HTML, PDF, CSV, JSON lines, source code
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Which handles to write [default: from frontload.toml, else handles.toml beside the corpus]
+    /// Which handles to write [default: the setting `schema`, else handles.toml in a folder that is named]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// The largest chunk in characters, or "none" to leave documents whole
@@ -40,7 +40,7 @@ pub struct IndexArgs {
     /// Lanes with at least this many distinct vectors get an HNSW graph; others are scanned
     #[arg(long, default_value_t = frontload_index::DEFAULT_GRAPH_ROWS, value_name = "ROWS")]
     pub graph_rows: usize,
-    /// Prompts the model answers side by side
+    /// Prompts that a model in a file answers side by side
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub slots: u32,
     /// Requests open at once, over all endpoints; fewer while one shows trouble

@@ -45,20 +45,20 @@ pub struct HandleArgs {
 pub struct EditHandleArgs {
     #[command(flatten)]
     pub handle: HandleArgs,
-    /// What is to be there
+    /// What is to stand in its place
     #[arg(long, value_name = "TEXT")]
     pub to: String,
 }
 
 #[derive(Args)]
 pub struct ListHandlesArgs {
-    /// Of this kind alone
+    /// Only handles of this kind
     #[arg(long)]
     pub kind: Option<String>,
-    /// That contain this
+    /// Only handles that contain this
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub contains: String,
-    /// At most so many
+    /// Show at most so many
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     pub most: usize,
     /// Instead: decisions about passages that have changed since
@@ -80,13 +80,13 @@ pub enum AliasesCommand {
 
 #[derive(Args)]
 pub struct ProposeArgs {
-    /// Of this kind alone
+    /// Only handles of this kind
     #[arg(long)]
     pub kind: Option<String>,
     /// How near two vectors must be, from -1 to 1
     #[arg(long, default_value_t = 0.92, value_name = "COSINE")]
     pub near: f32,
-    /// At most so many
+    /// Show at most so many
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     pub most: usize,
 }
@@ -193,7 +193,7 @@ pub struct ExportTrainingArgs {
     /// The share of documents held out in test.jsonl
     #[arg(long, default_value_t = 0.2, value_name = "SHARE", value_parser = held_out)]
     pub held_out: f64,
-    /// Which documents these are
+    /// Seed by which these documents are chosen
     #[arg(long, default_value_t = crate::commands::SEED)]
     pub seed: u64,
     /// The form of the answers [default: the one this model is asked for]
@@ -259,7 +259,7 @@ fn held_out(text: &str) -> Result<f64, String> {
 
 #[derive(Subcommand)]
 pub enum ImportCommand {
-    /// The results of such requests; `frontload index` with the same model then publishes them
+    /// What a batch engine answered to `export prompts`; `frontload index` with the same model then publishes it
     Completions(ImportCompletionsArgs),
 }
 

@@ -113,7 +113,7 @@ pub struct AblateArgs {
     /// Break the measure down by this topic label, on the page and in JSON
     #[arg(long, value_name = "LABEL")]
     pub by: Option<String>,
-    /// Of the tests of significance
+    /// Seed of the tests of significance
     #[arg(long, default_value_t = crate::commands::SEED)]
     pub seed: u64,
 }
@@ -176,7 +176,7 @@ pub struct SynthArgs {
     /// Write the judgments here: BEIR .tsv
     #[arg(long, value_name = "FILE")]
     pub qrels_out: PathBuf,
-    /// Which passages are drawn
+    /// Seed by which passages are drawn
     #[arg(long, default_value_t = crate::commands::SEED)]
     pub seed: u64,
 }

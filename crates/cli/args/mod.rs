@@ -109,12 +109,12 @@ pub enum Command {
     /// Choose lane weights and fusion on judged topics, and publish them
     #[command(after_help = examples::MEASURE)]
     Tune(TuneArgs),
-    /// From queries that the text does not answer to the kinds of handle that would: a schema to begin with
+    /// Propose kinds of handle for queries that the text alone does not answer: a schema to begin with
     Suggest(SuggestArgs),
     /// Test queries
     #[command(subcommand)]
     Queries(QueriesCommand),
-    /// Handles in and out
+    /// Handles: in and out, shown, and what people decide about them
     #[command(subcommand)]
     Handles(HandlesCommand),
     /// Review handles on a page of this machine: accept, edit, take out, publish
@@ -145,7 +145,7 @@ pub enum Command {
     Doctor,
     /// Begin in this folder: write handles.toml and frontload.toml
     Init(InitArgs),
-    /// Language models: which are here, fetched from the hub, or no longer wanted
+    /// Language models: those that are here; fetch one from the hub, or delete it
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Settings

@@ -47,7 +47,7 @@ pub struct HubsArgs {
     /// Without queries: so many probes, each from another passage, which does not count as its hit
     #[arg(long, default_value_t = 500, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub probes: u32,
-    /// Which passages these are
+    /// Seed by which these passages are drawn
     #[arg(long, default_value_t = crate::commands::SEED)]
     pub seed: u64,
 }

@@ -11,7 +11,7 @@ use frontload_server::Role;
 pub struct SearchArgs {
     /// What to look for
     pub query: String,
-    /// Hits wanted
+    /// Hits wanted; a service gives at most 100
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub k: u32,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct SearchArgs {
     /// Show what each lane gave
     #[arg(long, conflicts_with = "server")]
     pub explain: bool,
-    /// Plain lanes and all lanes side by side
+    /// With and without handles, side by side
     #[arg(long, conflicts_with_all = ["lanes", "server"])]
     pub compare: bool,
     #[arg(
@@ -71,11 +71,11 @@ pub struct LaneArgs {
 pub enum FusionName {
     /// Reciprocal rank, k = 60
     Rrf,
-    /// Convex combination of scores, each measured against its lane's best
+    /// Convex combination of scores: the text's against their lane's best, handles' against their lane's candidates
     Convex,
-    /// The same, measured against the lane's candidates
+    /// The same, all against their lane's candidates
     Minmax,
-    /// The same, measured against the most a query could score
+    /// The same, all against the most a query could score
     Ceiling,
 }
 

@@ -79,8 +79,8 @@ pub fn options(config: &Config, args: &CorpusArgs, with_handles: bool) -> anyhow
         let beside = sources.iter().map(|source| source.join(SCHEMA_FILE)).find(|path| path.is_file());
         let Some(path) = args.schema.clone().or_else(|| config.schema.clone()).or(beside) else {
             bail!(
-                "no schema: name one with --schema FILE, put {SCHEMA_FILE} beside the corpus (`frontload init` writes \
-                 one to start from), or index the text alone with --no-handles"
+                "no schema: name one with --schema FILE, put {SCHEMA_FILE} into the corpus's folder (`frontload init` \
+                 writes one to start from), or index the text alone with --no-handles"
             );
         };
         Some(schema::read(&path)?)

@@ -30,8 +30,8 @@ pub use hidden::{escape_json, is_hidden};
 pub use interval::{Interval, IntervalError};
 pub use lane::{Field, Lane, LaneError, Method, WeighedLane};
 pub use model::{
-    AnswerForm, Completion, Constraint, EmbedError, Embedder, Failure, FailureKind, Finish, Generator, GeneratorError,
-    Loaded, Message, Prompt, PromptSize, Role, TextRole, ask_once,
+    AnswerForm, Completion, Constraint, EmbedError, Embedder, Ended, Failure, FailureKind, Finish, Generator,
+    GeneratorError, Loaded, Message, Prompt, PromptSize, Role, TextRole, ask_once,
 };
 pub use moment::utc;
 pub use purge::{Purge, Purged};

@@ -153,6 +153,9 @@ impl Failure {
     }
 }
 
+/// How one prompt ended: its id, and what the model said or why it said nothing.
+pub type Ended = (u64, Result<Completion, Failure>);
+
 /// The model cannot be used at all: the run stops, what was answered is kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -189,6 +192,19 @@ pub trait Generator {
         prompts: &mut dyn Iterator<Item = Prompt>,
         done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
     ) -> Result<(), GeneratorError>;
+
+    /// Like [`generate`](Self::generate), but what has ended while `done` was busy is handed over together, in the
+    /// order it ended: whoever keeps answers on a disk then syncs once for all of them. No group is empty.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    fn generate_in_groups(
+        &mut self,
+        prompts: &mut dyn Iterator<Item = Prompt>,
+        done: &mut dyn FnMut(Vec<Ended>) -> ControlFlow<()>,
+    ) -> Result<(), GeneratorError> {
+        self.generate(prompts, &mut |id, result| done(vec![(id, result)]))
+    }
 
     /// Answers one prompt and tells each piece of the answer as it comes, where that can be. `told` is also called
     /// with nothing now and then, so that it can end an answer before it begins: [`ControlFlow::Break`] stops the

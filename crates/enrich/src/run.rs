@@ -1,4 +1,5 @@
-//! The run: making the missing calls. Each answer is in the ledger, synced, before it counts as done.
+//! The run: making the missing calls. Each answer is in the ledger, synced, before it counts as done; those that came
+//! together share one sync.
 
 use std::{
     cell::RefCell,
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use frontload_core::{ChunkKey, Completion, Digest, Evidence, Failure, FailureKind, Finish, Generator};
+use frontload_core::{ChunkKey, Completion, Digest, Ended, Evidence, Failure, FailureKind, Finish, Generator};
 
 use crate::{
     EnrichError,
@@ -32,6 +33,21 @@ pub struct Progress {
     pub prefill_tokens: u64,
     /// Since the first call.
     pub elapsed: Duration,
+}
+
+impl Progress {
+    /// Counts how a call ended.
+    fn count(&mut self, result: &Result<Completion, Failure>) {
+        self.done += 1;
+        match result {
+            Ok(completion) => {
+                self.answer_tokens += u64::from(completion.answer_tokens);
+                self.prefill_tokens += u64::from(completion.prefill_tokens);
+                self.failed += usize::from(completion.finish == Finish::Length);
+            }
+            Err(_) => self.failed += 1,
+        }
+    }
 }
 
 /// Why a run ended.
@@ -108,10 +124,11 @@ pub fn enrich(
     let model = generator.fingerprint().to_owned();
     let desk = Desk { ledger, state, open: BTreeSet::new(), failed: None };
     let mut run = Run { job, model, started: Instant::now(), desk: RefCell::new(desk), progress, limits };
-    for call in &plan.given_up {
+    let given_up = plan.given_up.iter().map(|call| {
         let reason = "the program died twice while this passage alone was asked about".to_owned();
-        run.settle(call, Err(Failure { kind: FailureKind::Crashed, reason }))?;
-    }
+        (call, Err(Failure { kind: FailureKind::Crashed, reason }))
+    });
+    run.settle(given_up.collect(), &mut |_| {})?;
     run.progress = Progress { total: plan.len(), ..Progress::default() };
     run.ask(&plan.calls, false, generator, report)?;
     for suspect in &plan.suspects {
@@ -159,8 +176,9 @@ impl Desk<'_> {
         self.failed.is_none()
     }
 
-    fn keep(&mut self, record: &Record) -> Result<(), EnrichError> {
-        for place in self.ledger.append(std::slice::from_ref(record))? {
+    /// Keeps records, with one sync: when the ledger refuses, it holds none of them.
+    fn keep(&mut self, records: &[Record]) -> Result<(), EnrichError> {
+        for (place, record) in self.ledger.append(records)?.into_iter().zip(records) {
             self.state.apply(place, record)?;
         }
         Ok(())
@@ -184,17 +202,16 @@ impl Run<'_> {
             begun.then_some(prompt)
         });
         let mut prompts = prompts.fuse();
-        let mut done = |id: u64, result: Result<Completion, Failure>| {
+        let mut done = |group: Vec<Ended>| {
             let mut run = cell.borrow_mut();
-            let Some(call) = calls.get(id as usize) else { return ControlFlow::Continue(()) };
-            if let Err(error) = run.settle(call, result) {
+            let ended = group.into_iter().filter_map(|(id, result)| Some((calls.get(id as usize)?, result)));
+            if let Err(error) = run.settle(ended.collect(), report) {
                 run.desk.borrow_mut().failed = Some(error);
                 return ControlFlow::Break(());
             }
-            report(run.progress);
             if limits.interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let generated = generator.generate(&mut prompts, &mut done);
+        let generated = generator.generate_in_groups(&mut prompts, &mut done);
         let run = cell.into_inner();
         if generated.is_err() {
             run.release()?;
@@ -206,36 +223,152 @@ impl Run<'_> {
         }
     }
 
-    fn settle(&mut self, call: &Call, result: Result<Completion, Failure>) -> Result<(), EnrichError> {
-        let progress = &mut self.progress;
-        progress.done += 1;
-        match &result {
-            Ok(completion) => {
-                progress.answer_tokens += u64::from(completion.answer_tokens);
-                progress.prefill_tokens += u64::from(completion.prefill_tokens);
-                progress.failed += usize::from(completion.finish == Finish::Length);
-            }
-            Err(_) => progress.failed += 1,
+    /// Keeps how calls ended. None of them counts, or is told of, before the one sync for all of them is over.
+    fn settle(
+        &mut self,
+        ended: Vec<(&Call, Result<Completion, Failure>)>,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EnrichError> {
+        let desk = self.desk.get_mut();
+        let mut records = Vec::new();
+        for (call, result) in ended {
+            desk.open.remove(&call.id());
+            let Some(chunk) = self.job.chunks.get(call.chunk) else { continue };
+            let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), self.model.clone());
+            records.push(Record::Answer(SettledAnswer { chunk, kinds, model, result, at: Some(now()) }));
         }
-        progress.elapsed = self.started.elapsed();
-        let Some(chunk) = self.job.chunks.get(call.chunk) else { return Ok(()) };
-        let (chunk, kinds, model) = (chunk.key(), call.kinds.clone(), self.model.clone());
-        let mut desk = self.desk.borrow_mut();
-        desk.open.remove(&call.id());
-        desk.keep(&Record::Answer(SettledAnswer { chunk, kinds, model, result, at: Some(now()) }))
+        if records.is_empty() {
+            return Ok(());
+        }
+        desk.keep(&records)?;
+        self.progress.elapsed = self.started.elapsed();
+        for record in &records {
+            if let Record::Answer(settled) = record {
+                self.progress.count(&settled.result);
+                report(self.progress);
+            }
+        }
+        Ok(())
     }
 
     /// Notes how long the calls took. A run that is killed leaves no such note, and its time is not counted.
     fn note_time(&self) -> Result<(), EnrichError> {
         let (model, calls) = (self.model.clone(), self.progress.done as u64);
         let seconds = self.progress.elapsed.as_secs_f64();
-        if calls == 0 { Ok(()) } else { self.desk.borrow_mut().keep(&Record::Ran { model, calls, seconds }) }
+        if calls == 0 { Ok(()) } else { self.desk.borrow_mut().keep(&[Record::Ran { model, calls, seconds }]) }
     }
 
     /// Takes back the attempts at calls that were begun and given up.
     fn release(&self) -> Result<(), EnrichError> {
         let mut desk = self.desk.borrow_mut();
         let calls: Vec<Digest> = std::mem::take(&mut desk.open).into_iter().collect();
-        if calls.is_empty() { Ok(()) } else { desk.keep(&Record::Released { calls }) }
+        if calls.is_empty() { Ok(()) } else { desk.keep(&[Record::Released { calls }]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use frontload_core::{AnswerForm, Chunk, GeneratorError, Prompt, Schema};
+
+    use super::*;
+    use crate::LedgerError;
+
+    const CALLS: usize = 5;
+
+    /// Answers all that it is asked in the same moment.
+    struct Chorus(String);
+
+    impl Generator for Chorus {
+        fn fingerprint(&self) -> &str {
+            &self.0
+        }
+
+        fn form(&self) -> AnswerForm {
+            AnswerForm::Lines
+        }
+
+        fn generate(
+            &mut self,
+            prompts: &mut dyn Iterator<Item = Prompt>,
+            done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
+        ) -> Result<(), GeneratorError> {
+            self.generate_in_groups(prompts, &mut |group| {
+                group.into_iter().try_for_each(|(id, result)| done(id, result))
+            })
+        }
+
+        fn generate_in_groups(
+            &mut self,
+            prompts: &mut dyn Iterator<Item = Prompt>,
+            done: &mut dyn FnMut(Vec<Ended>) -> ControlFlow<()>,
+        ) -> Result<(), GeneratorError> {
+            let answer = |prompt: Prompt| {
+                let (text, finish) = ("mood: calm".to_owned(), Finish::Stop);
+                (prompt.id, Ok(Completion { text, finish, prompt_tokens: 9, prefill_tokens: 3, answer_tokens: 2 }))
+            };
+            let _ = done(prompts.map(answer).collect());
+            Ok(())
+        }
+    }
+
+    fn corpus() -> (Vec<Chunk>, Schema) {
+        let chunk = |at: usize| {
+            let text = format!("Entry {at}: the ferry was late.");
+            Chunk { document: at.to_string(), text, ..Chunk::default() }
+        };
+        let toml = "[schema]\nname = \"s\"\n\
+                    [[handle]]\nkind = \"mood\"\nask = \"How does it feel?\"\nevidence = \"inferred\"\n";
+        ((0..CALLS).map(chunk).collect(), Schema::from_toml(toml).expect("valid"))
+    }
+
+    /// Asks about the corpus: what was counted meanwhile, how it ended, and how many calls are missing then.
+    fn asked(ledger: &mut Ledger, state: &State) -> (Vec<usize>, Result<Outcome, EnrichError>, usize) {
+        let (chunks, schema) = corpus();
+        let job = Job::new(&chunks, &schema);
+        let mut chorus = Chorus("chorus".to_owned());
+        let plan = job.plan("chorus", state, false).expect("a plan");
+        assert_eq!(plan.calls.len(), CALLS);
+        let (stop, mut told) = (AtomicBool::new(false), Vec::new());
+        let limits = Limits { stop: &stop, deadline: None };
+        let ended = enrich(&job, &plan, &mut chorus, (ledger, state), limits, &mut |progress| told.push(progress.done));
+        (told, ended, job.plan("chorus", state, false).expect("a plan").calls.len())
+    }
+
+    #[test]
+    fn answers_that_come_together_share_a_sync() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut ledger, _) = Ledger::open(&folder.path().join("ledger")).expect("opens");
+        let state = State::open(&folder.path().join("state.sled"), &ledger).expect("opens");
+        let (told, ended, left) = asked(&mut ledger, &state);
+        assert!(matches!(ended, Ok(Outcome { ending: Ending::Complete, .. })), "{ended:?}");
+        assert_eq!((told, left), ((1..=CALLS).collect::<Vec<_>>(), 0));
+        // One for the answers, and one for the note of how long they took.
+        assert_eq!(ledger.syncs(), 2);
+        let mut kept = Vec::new();
+        let damage = ledger.scan(None, &mut |place, record| {
+            let Record::Answer(settled) = record else { return };
+            for key in settled.kinds.values() {
+                assert_eq!(state.answer(*key).expect("read").map(|known| known.place), Some(place));
+            }
+            kept.push(settled.chunk);
+        });
+        assert!(damage.expect("read").is_empty());
+        assert_eq!(kept, corpus().0.iter().map(Chunk::key).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn when_their_sync_fails_none_of_them_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger");
+        fs::create_dir(&path).expect("made");
+        // This device takes every byte, and no sync.
+        std::os::unix::fs::symlink("/dev/null", path.join("000001.jsonl")).expect("linked");
+        let (mut ledger, _) = Ledger::open(&path).expect("opens");
+        let state = State::open(&folder.path().join("state.sled"), &ledger).expect("opens");
+        let (told, ended, left) = asked(&mut ledger, &state);
+        assert!(matches!(ended, Err(EnrichError::Ledger(LedgerError::Io { .. }))), "{ended:?}");
+        assert_eq!((told, left, ledger.syncs()), (vec![], CALLS, 0));
     }
 }

@@ -47,7 +47,9 @@ pub enum IndexError {
     },
     /// A newer program wrote it.
     #[error(
-        "{path}: index format {found}, this program reads up to {}; upgrade it, or `frontload rebuild`",
+        "{path}: index format {found}, this program reads {} to {}; nothing was changed: upgrade the program, or \
+         `frontload rebuild` writes the index anew out of the ledger",
+        manifest::OLDEST_VERSION,
         FORMAT_VERSION
     )]
     Newer {
@@ -60,7 +62,7 @@ pub enum IndexError {
     #[error(
         "{path}: index format {found}, this program reads {} on; the ledger is kept: `frontload rebuild` writes the \
          index anew without calling the model",
-        FORMAT_VERSION
+        manifest::OLDEST_VERSION
     )]
     Older {
         /// The manifest.

@@ -14,7 +14,7 @@ use crate::{IndexDir, IndexError, analysis::Analysis, bm25::MetaColumns, dense::
 /// The newest format this program reads and the one it writes.
 pub const FORMAT_VERSION: u32 = 3;
 /// The oldest it reads.
-const OLDEST_VERSION: u32 = 2;
+pub(crate) const OLDEST_VERSION: u32 = 2;
 /// The first whose graphs are lists of links. Before, they were in `hnsw_rs`'s own form.
 const LINKS_VERSION: u32 = 3;
 

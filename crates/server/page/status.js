@@ -7,7 +7,7 @@ import { bytes, count, decimal, duration, foreign, milliseconds } from "./text.j
 
 export const title = "Status";
 
-// What the last Reload led to, said once the page shows what is served now.
+// What the last Reload led to, said once the page shows how it is now.
 let reloaded = "";
 
 export async function show({ main, signal }) {
@@ -15,6 +15,7 @@ export async function show({ main, signal }) {
   const said = el("p", { role: "status", class: "quiet-line" });
   main.append(
     el("div", { class: "actions" }, el("button", { type: "button", id: "reload", onclick: () => reload(said) }, "Reload"), said),
+    ...staleNotes(stats),
     el("h2", {}, "Index"),
     facts([
       ["generation", count(stats.generation)],
@@ -44,7 +45,32 @@ export async function show({ main, signal }) {
   );
   // After the element stands in the document: a status that is born with text is not read out.
   said.textContent = reloaded;
+  if (reloaded) document.getElementById("reload").focus({ preventScroll: true });
   reloaded = "";
+}
+
+/** That an older generation answers: since when, why, and what to do. Nothing when what was published last is served. */
+function staleNotes({ stale, stale_seconds: seconds, generation }) {
+  if (!stale) return [];
+  const number = count(generation);
+  return [
+    el(
+      "div",
+      { class: "warning", role: "note", id: "stale" },
+      el("p", {}, el("strong", {}, "Not up to date: "), `what was published last cannot be served. Generation ${number}, from before, goes on answering, and what changed after it is not found.`),
+      el("p", {}, "Since: ", seconds < 1 ? "just now" : `${duration(seconds)} ago`),
+      el("p", {}, "Why: ", foreign(stale)),
+      el(
+        "p",
+        {},
+        "What to do: set right what is named there, then press Reload. ",
+        el("code", {}, "frontload verify"),
+        " names every damaged file, and ",
+        el("code", {}, "frontload rebuild"),
+        " writes the index anew without calling the model. What is published next is taken up by itself.",
+      ),
+    ),
+  ];
 }
 
 /** The lanes with their weights, and how their rankings are joined. */
@@ -75,12 +101,12 @@ async function reload(said) {
   said.textContent = "Looking for a newer generation…";
   try {
     const { generation, changed, problem } = await api.reload();
-    if (problem) said.textContent = `Generation ${count(generation)} stays: ${problem}`;
-    else if (!changed) said.textContent = `Generation ${count(generation)} is the newest.`;
-    else {
-      reloaded = `Generation ${count(generation)} is served now.`;
-      go("#/status");
-    }
+    // Who has gone to another view is left there.
+    if (!said.isConnected) return;
+    const became = changed ? "is served now" : "is the newest";
+    reloaded = `Generation ${count(generation)} ${problem ? "stays, for the reason below" : became}.`;
+    // Shown afresh even if the generation is the same: whether it is up to date may have changed.
+    go("#/status");
   } catch (error) {
     if (!isAbort(error)) said.textContent = error.status === 403 ? "This key may only read." : error.message;
   }

@@ -171,13 +171,15 @@ impl Service {
 
     pub(crate) fn stats(&self) -> v1::StatsResponse {
         let reader = self.live.reader();
+        let (stale, stale_for) = self.live.stale();
         v1::StatsResponse {
             model: Some(self.model.as_ref().map(|model| model.stats()).unwrap_or_default()),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             resident_bytes: process::resident_bytes(std::process::id()),
             scope: self.answering.scope.clone().unwrap_or_default(),
             refuse_below: self.answering.refuse_below.unwrap_or(0.0),
-            stale: self.live.stale(),
+            stale,
+            stale_seconds: stale_for.as_secs_f64(),
             ..convert::stats(reader.manifest())
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, process::ExitCode};
 use anyhow::{Context, bail};
 use frontload_core::{Embedder, Generator};
 use frontload_engine::{Answering, Exemplars, LaneSelection, Manner, Material, SearchRequest, answer, gather, search};
-use frontload_eval::{Calibration, Given, Question, Score, calibrate, interval, paired, read_questions, score};
+use frontload_eval::{Calibration, Given, Paired, Question, Score, calibrate, interval, paired, read_questions, score};
 use frontload_index::Reader;
 use serde_json::{Value, json};
 
@@ -189,6 +189,13 @@ fn values(column: &Column, of: OfScore) -> Vec<f64> {
     column.scores.iter().filter_map(of).collect()
 }
 
+/// A column's values less the first's, over the questions for which both have one.
+fn against(first: &Column, other: &Column, of: OfScore) -> Option<Paired> {
+    let both = first.scores.iter().zip(&other.scores);
+    let pairs: Vec<(f64, f64)> = both.filter_map(|(first, other)| Some((of(first)?, of(other)?))).collect();
+    (!pairs.is_empty()).then(|| paired(&pairs, SEED))
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
@@ -211,10 +218,11 @@ fn describe(args: &EvalAnswersArgs, questions: &[Question], columns: &[Column]) 
     }
     if let Some((first, others)) = columns.split_first() {
         for other in others {
-            for (name, _, of) in ROWS.iter().take(1) {
-                let pairs: Vec<(f64, f64)> = values(first, *of).into_iter().zip(values(other, *of)).collect();
-                let told = print::difference(&paired(&pairs, SEED), "questions");
-                print::line(&format!("  {name}, {} against {}: {told}", other.name, first.name));
+            print::line(&format!("{} against {}", other.name, first.name));
+            for (name, _, of) in ROWS {
+                if let Some(compared) = against(first, other, of) {
+                    print::line(&format!("  {name:<14}{}", print::difference(&compared, "questions")));
+                }
             }
         }
     }
@@ -232,15 +240,19 @@ fn describe(args: &EvalAnswersArgs, questions: &[Question], columns: &[Column]) 
 fn as_json(args: &EvalAnswersArgs, questions: &[Question], columns: &[Column]) -> Value {
     let variants: BTreeMap<&str, Value> = columns
         .iter()
-        .map(|column| {
+        .enumerate()
+        .map(|(at, column)| {
             let measures: BTreeMap<&str, Value> = ROWS
                 .iter()
                 .map(|(name, _, of)| {
                     let values = values(column, *of);
-                    (
-                        *name,
-                        json!({"mean": mean(&values), "interval": interval(&values, SEED), "questions": values.len()}),
-                    )
+                    let mut measure =
+                        json!({"mean": mean(&values), "interval": interval(&values, SEED), "questions": values.len()});
+                    if let Some(first) = columns.first().filter(|_| at > 0) {
+                        measure["against_first"] =
+                            json!(against(first, column, *of).map(|paired| print::compared(&paired)));
+                    }
+                    (*name, measure)
                 })
                 .collect();
             let mut value = json!({"measures": measures});

@@ -84,6 +84,7 @@ pub struct Ledger {
     number: u32,
     file: File,
     length: u64,
+    syncs: u64,
 }
 
 impl Ledger {
@@ -116,15 +117,17 @@ impl Ledger {
         if torn > 0 {
             file.set_len(end).and_then(|()| file.sync_all()).map_err(|source| io_error(&path, source))?;
         }
-        Ok((Self { folder: folder.to_owned(), number, file, length: end }, torn))
+        Ok((Self { folder: folder.to_owned(), number, file, length: end, syncs: 0 }, torn))
     }
 
-    /// Appends the records and returns once they are on the disk.
+    /// Appends the records and returns once they are on the disk, all of them with one sync.
     ///
     /// # Errors
-    /// When the disk refuses; the file is then cut back to what was there before.
+    /// When the disk refuses; the file is then cut back to what was there before, so that none of them counts.
     pub fn append(&mut self, records: &[Record]) -> Result<Vec<Place>, LedgerError> {
-        self.write(records, File::sync_data)
+        let places = self.write(records, File::sync_data)?;
+        self.syncs += 1;
+        Ok(places)
     }
 
     /// Appends a record that may be lost with the machine, though not with the program.
@@ -164,6 +167,11 @@ impl Ledger {
         }
         self.length += lines.len() as u64;
         Ok(places)
+    }
+
+    /// How often records were synced since it was opened.
+    pub fn syncs(&self) -> u64 {
+        self.syncs
     }
 
     /// Where the next record would stand.

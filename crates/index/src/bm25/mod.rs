@@ -16,6 +16,7 @@ use frontload_core::{ChunkId, Field, Filter, Scale, Scored, best_first};
 use tantivy::{
     DocAddress, DocSet, Index, IndexReader, ReloadPolicy, Searcher, TERMINATED, TantivyDocument, TantivyError, Term,
     collector::{FilterCollector, TopDocs},
+    directory::error::OpenReadError,
     query::{BooleanQuery, EnableScoring, Occur, Query, TermQuery},
     schema::{Field as TantivyField, IndexRecordOption, Value},
 };
@@ -54,7 +55,16 @@ pub(crate) struct Words {
 
 impl Words {
     pub fn open(folder: &Path, metadata: MetaColumns) -> Result<Self, IndexError> {
-        let wrong = |error: TantivyError| IndexError::corrupt(folder, error);
+        // The files were hashed a moment ago: what cannot be opened or locked now was refused by the system, which
+        // says nothing against them.
+        let wrong = |error: TantivyError| match error {
+            TantivyError::IoError(_)
+            | TantivyError::LockFailure(..)
+            | TantivyError::OpenReadError(OpenReadError::IoError { .. }) => {
+                IndexError::io(folder, std::io::Error::other(error))
+            }
+            _ => IndexError::corrupt(folder, error),
+        };
         let index = Index::open_in_dir(folder).map_err(wrong)?;
         let reader: IndexReader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(wrong)?;

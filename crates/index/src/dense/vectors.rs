@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -40,16 +40,17 @@ impl Vectors {
     /// Opens the parts of a generation whose files have been checked.
     pub fn read(generation: &Path, dimension: usize, parts: usize) -> Result<Self, IndexError> {
         let folder = generation.join(layout::DENSE);
-        let wrong = |error: &dyn std::fmt::Display| IndexError::corrupt(&folder, error);
-        let directory = MmapDirectory::open(&folder).map_err(|error| wrong(&error))?;
+        let directory = MmapDirectory::open(&folder).map_err(|error| IndexError::corrupt(&folder, error))?;
         let mut vectors = Self::new(dimension);
         for part in 0..parts {
             let keys_path = generation.join(layout::keys_file(part));
             let keys = fs::read(&keys_path).map_err(|source| IndexError::io(&keys_path, source))?;
             let keys: Vec<Digest> = keys.as_chunks::<32>().0.iter().map(|key| Digest(*key)).collect();
             let path = PathBuf::from(layout::vectors_name(part));
-            let file = directory.open_read(&path).map_err(|error| wrong(&error))?;
-            let bytes = file.read_bytes().map_err(|error| wrong(&error))?;
+            // They were hashed a moment ago: what cannot be opened now was refused by the system.
+            let refused = |source| IndexError::io(&folder.join(&path), source);
+            let file = directory.open_read(&path).map_err(|error| refused(io::Error::other(error)))?;
+            let bytes = file.read_bytes().map_err(refused)?;
             if dimension == 0 || bytes.len() != keys.len() * dimension * 4 {
                 return Err(IndexError::corrupt(&folder.join(path), "its length does not fit its keys"));
             }

@@ -12,7 +12,7 @@ mod tally;
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use frontload_core::{AnswerForm, Completion, Failure, Generator, GeneratorError, Prompt};
+use frontload_core::{AnswerForm, Completion, Ended, Failure, Generator, GeneratorError, Prompt};
 
 pub(crate) use request::{body, completion};
 pub use tally::{Tallies, Tally};
@@ -108,6 +108,14 @@ impl Generator for Endpoint {
         prompts: &mut dyn Iterator<Item = Prompt>,
         done: &mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
     ) -> Result<(), GeneratorError> {
+        self.generate_in_groups(prompts, &mut |group| group.into_iter().try_for_each(|(id, result)| done(id, result)))
+    }
+
+    fn generate_in_groups(
+        &mut self,
+        prompts: &mut dyn Iterator<Item = Prompt>,
+        done: &mut dyn FnMut(Vec<Ended>) -> ControlFlow<()>,
+    ) -> Result<(), GeneratorError> {
         let (runtime, client) = self.open()?;
         let mut run = Run::new(self, self.options.concurrency.max(1), prompts, done);
         runtime.block_on(run.go(&client)).map_err(|reason| self.wrong(reason))
@@ -160,8 +168,8 @@ impl Endpoint {
         told: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Option<Result<Completion, Failure>>, GeneratorError> {
         let mut ended = None;
-        let mut done = |_: u64, result: Result<Completion, Failure>| {
-            ended = Some(result);
+        let mut done = |group: Vec<Ended>| {
+            ended = group.into_iter().next().map(|(_, result)| result);
             ControlFlow::Break(())
         };
         let mut prompts = std::iter::once(prompt);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use frontload_core::{Completion, Failure, FailureKind, Prompt};
+use frontload_core::{Completion, Ended, Failure, FailureKind, Prompt};
 use tokio::task::JoinSet;
 
 use super::{
@@ -46,7 +46,7 @@ struct Asked {
 /// One run.
 pub(super) struct Run<'a> {
     prompts: &'a mut dyn Iterator<Item = Prompt>,
-    done: &'a mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
+    done: &'a mut dyn FnMut(Vec<Ended>) -> ControlFlow<()>,
     members: Vec<Member>,
     tallies: &'a Tallies,
     /// The most requests open at once, over all endpoints.
@@ -66,7 +66,7 @@ impl<'a> Run<'a> {
         endpoint: &'a Endpoint,
         most: usize,
         prompts: &'a mut dyn Iterator<Item = Prompt>,
-        done: &'a mut dyn FnMut(u64, Result<Completion, Failure>) -> ControlFlow<()>,
+        done: &'a mut dyn FnMut(Vec<Ended>) -> ControlFlow<()>,
     ) -> Self {
         let whole: f64 = endpoint.members.iter().map(|(_, weight)| weight).sum();
         let start = START * endpoint.members.len() as f64 / whole;
@@ -90,6 +90,9 @@ impl<'a> Run<'a> {
     /// Asks until everything is answered, somebody wants no more, or no endpoint is left.
     pub async fn go(&mut self, client: &reqwest::Client) -> Result<(), String> {
         let mut open = JoinSet::new();
+        // A try that is over and not looked at yet, and the ends that are not handed over yet.
+        let mut next = None;
+        let mut ended: Vec<Ended> = Vec::new();
         loop {
             let now = Instant::now();
             while self.fatal.is_none() && open.len() < self.most {
@@ -101,21 +104,30 @@ impl<'a> Run<'a> {
                 });
             }
             let waiting = if self.fatal.is_none() { self.pause(now) } else { None };
-            let joined = match (open.is_empty(), waiting) {
-                (true, None) => return self.fatal.take().map_or(Ok(()), Err),
-                (true, Some(wait)) => {
+            let joined = match (next.take(), waiting) {
+                (Some(joined), _) => Some(joined),
+                (None, None) if open.is_empty() => return self.fatal.take().map_or(Ok(()), Err),
+                (None, Some(wait)) if open.is_empty() => {
                     tokio::time::sleep(wait).await;
                     continue;
                 }
-                (false, Some(wait)) => match tokio::time::timeout(wait, open.join_next()).await {
+                (None, Some(wait)) => match tokio::time::timeout(wait, open.join_next()).await {
                     Ok(joined) => joined,
                     Err(_) => continue,
                 },
-                (false, None) => open.join_next().await,
+                (None, None) => open.join_next().await,
             };
-            let Some(joined) = joined else { continue };
-            let (at, asked, result) = joined.map_err(|error| error.to_string())?;
-            if self.settle(at, asked, result).is_break() {
+            match joined {
+                Some(Ok((at, asked, result))) => ended.extend(self.settle(at, asked, result)),
+                Some(Err(error)) => {
+                    self.fatal.get_or_insert(error.to_string());
+                }
+                None => continue,
+            }
+            // What ended while the last group was handed over makes the next one. Room is filled after each all the
+            // same: the pace grows by answers that come while all of it is in use.
+            next = open.try_join_next();
+            if next.is_none() && !ended.is_empty() && (self.done)(std::mem::take(&mut ended)).is_break() {
                 return Ok(());
             }
         }
@@ -181,10 +193,11 @@ impl<'a> Run<'a> {
         endpoints.chain(prompts).filter(|wait| !wait.is_zero()).min()
     }
 
-    fn settle(&mut self, at: usize, mut asked: Asked, result: Result<Completion, Trouble>) -> ControlFlow<()> {
+    /// What becomes of a prompt after a try; `None` when it will be tried again.
+    fn settle(&mut self, at: usize, mut asked: Asked, result: Result<Completion, Trouble>) -> Option<Ended> {
         let now = Instant::now();
         self.count(at, &result);
-        let Some(member) = self.members.get_mut(at) else { return ControlFlow::Continue(()) };
+        let member = self.members.get_mut(at)?;
         member.ended();
         let again = asked.attempts < ATTEMPTS && asked.deadline.is_none_or(|when| now < when);
         match result {
@@ -195,7 +208,7 @@ impl<'a> Run<'a> {
             Ok(completion) => {
                 member.went_well();
                 self.answered = true;
-                return (self.done)(asked.prompt.id, Ok(completion));
+                return Some((asked.prompt.id, Ok(completion)));
             }
             Err(Trouble::NoSchema) => {
                 member.asker.with_schema.store(false, Ordering::Relaxed);
@@ -216,20 +229,20 @@ impl<'a> Run<'a> {
                 }
                 if again {
                     self.retry(asked, now, wait);
-                    return ControlFlow::Continue(());
+                    return None;
                 }
                 let reason = format!("{reason}, {} times", asked.attempts);
                 if self.answered {
-                    return (self.done)(asked.prompt.id, Err(Failure { kind: FailureKind::TimedOut, reason }));
+                    return Some((asked.prompt.id, Err(Failure { kind: FailureKind::TimedOut, reason })));
                 }
                 // Trouble that does not pass is the endpoint's, until something was answered.
                 self.fatal.get_or_insert(reason);
             }
             Err(Trouble::Refused(reason)) => {
-                return (self.done)(asked.prompt.id, Err(Failure { kind: FailureKind::Refused, reason }));
+                return Some((asked.prompt.id, Err(Failure { kind: FailureKind::Refused, reason })));
             }
         }
-        ControlFlow::Continue(())
+        None
     }
 
     /// Tries it again: at once where there is another endpoint that has not had it, else later each time.
