@@ -19,10 +19,13 @@ use crate::{
 /// More than the archive has chunks.
 const ALL: usize = 1000;
 
+/// A chunk with the weights of its words.
+type Weighed = (ChunkId, HashMap<String, f32>);
+
 /// What one server holds.
 #[derive(Default)]
 struct Server {
-    weights: HashMap<Lane, Vec<(ChunkId, HashMap<String, f32>)>>,
+    weights: HashMap<Lane, Vec<Weighed>>,
     vectors: HashMap<Lane, Vec<(ChunkId, u32, Vec<f32>)>>,
     /// What it would count of its own texts.
     own: HashMap<Field, LaneStatistics>,
@@ -31,7 +34,7 @@ struct Server {
 /// Several servers, and what is counted of all their texts together.
 struct Servers {
     whole: Reader,
-    servers: Vec<Server>,
+    all: Vec<Server>,
     frozen: HashMap<Field, LaneStatistics>,
 }
 
@@ -53,7 +56,7 @@ impl Server {
             Sought::Words(words) => {
                 let having = |word: &String| Some((word.clone(), *statistics.words.get(word)?));
                 let rare: Vec<(String, u64)> = words.iter().filter_map(having).collect();
-                let score = |(chunk, weights): &(ChunkId, HashMap<String, f32>)| {
+                let score = |(chunk, weights): &Weighed| {
                     let parts = rare.iter().filter_map(|(word, having)| {
                         Some(query_weight(*having, statistics.documents) * weights.get(word)?)
                     });
@@ -107,14 +110,16 @@ impl Servers {
                 let (counts, length) = whole.words_of_chunk(&lane.field, &chunk);
                 let own = server.own.entry(lane.field.clone()).or_default();
                 own.documents += 1;
-                counts.keys().for_each(|word| *own.words.entry(word.clone()).or_default() += 1);
+                for word in counts.keys() {
+                    *own.words.entry(word.clone()).or_default() += 1;
+                }
                 let average = frozen[&lane.field].average;
                 let weights = counts.into_iter().map(|(word, count)| (word, chunk_weight(count, length, average)));
                 server.weights.entry(lane.clone()).or_default().push((*id, weights.collect()));
             }
         }
         assert!(servers.iter().all(|server| !server.vectors.is_empty()), "a server of {count} holds nothing");
-        Self { whole, servers, frozen }
+        Self { whole, all: servers, frozen }
     }
 
     /// Asks each server for its best, and takes the best of all these. `own` has each go by what it counts itself.
@@ -129,7 +134,7 @@ impl Servers {
             let counted = if own { &server.own } else { &self.frozen };
             server.search(lane, (sought, counted.get(&lane.field).unwrap_or(&nothing)), limits)
         };
-        let mut merged: Vec<Scored> = self.servers.iter().flat_map(asked).collect();
+        let mut merged: Vec<Scored> = self.all.iter().flat_map(asked).collect();
         merged.sort_by(best_first);
         merged.truncate(limits.0);
         merged

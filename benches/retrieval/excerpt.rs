@@ -153,6 +153,7 @@ impl<'a> Excerpt<'a> {
             fusion: self.like.fusion,
             graph_rows,
             concatenated: false,
+            copied_from: None,
             afresh: false,
         };
         let (ms, built) = timed(|| write(&self.dir, &self.lock, &build, known, &mut |_, _| ControlFlow::Continue(())));

@@ -31,13 +31,13 @@ pub struct ClusterArgs {
     /// Where lanes are searched, and where builds are published [default: from frontload.toml, else folder]
     #[arg(long, global = true, value_enum)]
     pub backend: Option<BackendName>,
-    /// Where Milvus listens, such as http://127.0.0.1:19530 [default: from frontload.toml]
+    /// Where Milvus listens, such as `http://127.0.0.1:19530` [default: from frontload.toml]
     #[arg(long, global = true, value_name = "URI")]
     pub uri: Option<String>,
     /// The name the index has there [default: from frontload.toml, else frontload]
     #[arg(long, global = true, value_name = "NAME")]
     pub collection: Option<String>,
-    /// A file that holds a token, or user:password; without one FRONTLOAD_MILVUS_TOKEN is taken
+    /// A file that holds a token, or user:password; without one the variable `FRONTLOAD_MILVUS_TOKEN` is taken
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Who vouches for Milvus's certificate, PEM [default: whom the system trusts]

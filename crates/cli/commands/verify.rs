@@ -21,7 +21,8 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             line.problem
         )
     }));
-    if records == 0 && damage.is_empty() && manifest.is_some() {
+    let built_here = manifest.as_ref().is_some_and(|manifest| manifest.copied_from.is_none());
+    if records == 0 && damage.is_empty() && built_here {
         problems.push(format!("{}: no records, though a generation was built from some", ledger.display()));
     }
     let generation = manifest.as_ref().map(|manifest| manifest.generation);

@@ -105,8 +105,7 @@ impl Connection {
         })?;
         let milvus = Milvus { client, connection: self.clone() };
         let version = GetServerVersionRequest::builder().build().map_err(|error| self.refused("be asked", &error))?;
-        let found =
-            milvus.repeat("say its version", async |client| client.server_version(version.clone()).await).await?;
+        let found = milvus.repeat("say its version", async |client| client.server_version(version).await).await?;
         match version_of(found.version()) {
             Some(version) if version < OLDEST => {
                 Err(ClusterError::OldServer { uri: self.uri.clone(), found: found.version().to_owned() })

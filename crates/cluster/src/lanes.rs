@@ -27,6 +27,9 @@ const BEYOND: usize = 64;
 /// Words remembered; when there are more, all are forgotten.
 const REMEMBERED: usize = 200_000;
 
+/// A word's dimension, and how many texts have it.
+type Term = (u32, u64);
+
 /// A published index.
 pub struct Lanes {
     pub milvus: Milvus,
@@ -36,7 +39,7 @@ pub struct Lanes {
     beginning: Option<String>,
     /// The dimension of a word in its field and how many texts have it; `None` for a word that none has. What is
     /// published never changes, so that a word once looked up stays true.
-    terms: Mutex<HashMap<(Field, String), Option<(u32, u64)>>>,
+    terms: Mutex<HashMap<(Field, String), Option<Term>>>,
 }
 
 impl Lanes {

@@ -27,8 +27,6 @@ pub const MOST_TEXT: usize = 60_000;
 pub const MOST_PARTS: u32 = 1024;
 /// The most rows that one answer of Milvus holds.
 pub const MOST_ROWS: usize = 16_384;
-/// A lane's partition that Milvus makes itself, which stays empty.
-pub const DEFAULT_PARTITION: &str = "_default";
 
 /// One of the two sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

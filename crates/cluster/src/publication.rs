@@ -79,6 +79,12 @@ impl Count {
         self.rows += 1;
         self.sum = self.sum.wrapping_add(mark);
     }
+
+    /// Adds what was counted of other rows.
+    pub fn join(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
 }
 
 impl std::fmt::Display for Count {
@@ -219,7 +225,9 @@ mod tests {
     fn counts_do_not_mind_the_order_and_mind_everything_else() {
         let count = |marks: &[u128]| {
             let mut count = Count::default();
-            marks.iter().for_each(|mark| count.add(*mark));
+            for mark in marks {
+                count.add(*mark);
+            }
             count
         };
         let all = count(&[1, u128::MAX, 7]);

@@ -81,7 +81,7 @@ async fn run(reader: &Reader, connection: &Connection, report: &mut Report<'_>) 
     let parts = publication.parts();
     let about = copy.shelf(Kind::About);
     let count = parts.len() as u32;
-    about.settle(None, (0..count, false), parts).await?;
+    about.settle((0..count, false), parts).await?;
     about.flush().await?;
     lead_to(&milvus, set, before.is_none()).await?;
     let rows = publication.counts.values().map(|count| count.rows).sum();
@@ -175,7 +175,7 @@ impl<'a> Copy<'a> {
             }
         }
         // A description of what is about to change describes nothing.
-        self.shelf(Kind::About).clear_from(None, 0).await
+        self.shelf(Kind::About).clear_from(0).await
     }
 
     async fn terms(&mut self, report: &mut Report<'_>) -> Result<(), ClusterError> {
@@ -187,7 +187,9 @@ impl<'a> Copy<'a> {
                 rows.push(Row::of_term(number, &lane.about.lane.field, word, *having));
             }
         }
-        rows.iter().for_each(|row| count.add(row.mark()));
+        for row in &rows {
+            count.add(row.mark());
+        }
         rows.sort_unstable_by_key(|row| row.number);
         let total = rows.len();
         let mut rows = rows.into_iter().peekable();
@@ -197,7 +199,7 @@ impl<'a> Copy<'a> {
                 part.push(row);
             }
             let done = range.end as usize;
-            self.written += shelf.settle(None, (range, empty), part).await?;
+            self.written += shelf.settle((range, empty), part).await?;
             tell(report, "words", done, total)?;
         }
         self.counts.insert(counted(Kind::Terms, None), count);
@@ -217,15 +219,15 @@ impl<'a> Copy<'a> {
             }
             let rows = all.iter().map(|(id, chunk, facts)| Row::of_chunk(id.0, chunk, facts));
             let rows = rows.collect::<Result<Vec<Row>, ClusterError>>()?;
-            self.settle(Kind::Chunks, None, window.clone(), rows).await?;
-            for at in 0..self.lanes.len() {
-                let Some(lane) = self.lanes.get_mut(at) else { continue };
-                let (kind, partition) = (lane.kind(), lane.partition.clone());
+            self.settle(Kind::Chunks, window.clone(), rows).await?;
+            for kind in [Kind::Words, Kind::Vectors] {
                 let mut rows = Vec::new();
-                for (id, chunk, facts) in &all {
-                    lane.rows_of(self.reader, (*id, chunk, facts), &mut rows);
+                for lane in self.lanes.iter_mut().filter(|lane| lane.kind() == kind) {
+                    for (id, chunk, facts) in &all {
+                        lane.rows_of(self.reader, (*id, chunk, facts), &mut rows);
+                    }
                 }
-                self.settle(kind, Some(&partition), window.clone(), rows).await?;
+                self.settle(kind, window.clone(), rows).await?;
             }
             done += ids.len();
             tell(report, "copy", done, total)?;
@@ -233,36 +235,24 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    async fn settle(
-        &mut self,
-        kind: Kind,
-        partition: Option<&str>,
-        window: Range<u32>,
-        rows: Vec<Row>,
-    ) -> Result<(), ClusterError> {
-        let count = self.counts.entry(counted(kind, partition)).or_default();
-        rows.iter().for_each(|row| count.add(row.mark()));
+    async fn settle(&mut self, kind: Kind, window: Range<u32>, rows: Vec<Row>) -> Result<(), ClusterError> {
+        for row in &rows {
+            self.counts.entry(counted(kind, row.partition.as_deref())).or_default().add(row.mark());
+        }
         let empty = self.empty.contains(&kind);
-        self.written += self.shelf(kind).settle(partition, (window, empty), rows).await?;
+        self.written += self.shelf(kind).settle((window, empty), rows).await?;
         Ok(())
     }
 
-    /// Deletes what an earlier generation had behind the last number, and in lanes that this one has not.
+    /// Deletes what an earlier generation had behind the last number.
     async fn clear_the_rest(&self) -> Result<(), ClusterError> {
         for kind in Kind::ALL.into_iter().filter(|kind| !self.empty.contains(kind)) {
-            let (shelf, wanted) = (self.shelf(kind), self.partitions(kind));
             let end = match kind {
                 Kind::About => 0,
                 Kind::Terms => self.terms,
                 Kind::Chunks | Kind::Words | Kind::Vectors => self.end(),
             };
-            shelf.clear_from(None, end).await?;
-            if wanted.is_empty() {
-                continue;
-            }
-            for stale in shelf.partitions().await?.iter().filter(|name| !wanted.contains(name)) {
-                shelf.clear_from(Some(stale), 0).await?;
-            }
+            self.shelf(kind).clear_from(end).await?;
         }
         Ok(())
     }
@@ -272,23 +262,22 @@ impl<'a> Copy<'a> {
         for (done, kind) in [Kind::Chunks, Kind::Words, Kind::Vectors, Kind::Terms].into_iter().enumerate() {
             let shelf = self.shelf(kind);
             shelf.flush().await?;
-            let mut partitions: Vec<Option<String>> = self.partitions(kind).into_iter().map(Some).collect();
-            if !matches!(kind, Kind::Words | Kind::Vectors) {
-                partitions.push(None);
-            }
             let (end, step) = if kind == Kind::Terms { (self.terms, TERMS) } else { (self.end(), WINDOW) };
-            for partition in partitions {
-                let mut found = Count::default();
-                for window in windows(end, step) {
-                    shelf.marks(partition.as_deref(), window).await?.into_values().for_each(|mark| found.add(mark));
+            let mut found = Count::default();
+            for window in windows(end, step) {
+                for mark in shelf.marks(window).await?.into_values() {
+                    found.add(mark);
                 }
-                let name = counted(kind, partition.as_deref());
-                let expected = self.counts.get(&name).copied().unwrap_or_default();
-                if expected != found {
-                    let (uri, collection) = (self.milvus.connection.uri.clone(), format!("{} ({name})", shelf.name));
-                    let (expected, found) = (expected.to_string(), found.to_string());
-                    return Err(ClusterError::Differs { uri, collection, expected, found });
-                }
+            }
+            let own = |name: &str| name.split('/').next() == Some(&counted(kind, None));
+            let mut expected = Count::default();
+            for (_, count) in self.counts.iter().filter(|(name, _)| own(name)) {
+                expected.join(*count);
+            }
+            if expected != found {
+                let (uri, collection) = (self.milvus.connection.uri.clone(), shelf.name);
+                let (expected, found) = (expected.to_string(), found.to_string());
+                return Err(ClusterError::Differs { uri, collection, expected, found });
             }
             tell(report, "verify", done + 1, 4)?;
         }

@@ -58,6 +58,7 @@ pub fn recover(
         fusion: manifest.fusion,
         graph_rows: frontload_index::DEFAULT_GRAPH_ROWS,
         concatenated: weights.keys().any(|lane| lane.field == Field::Concatenated),
+        copied_from: Some(&connection.uri),
         afresh: true,
     };
     let mut told = |done, total| report(Step { what: "embed", done, total });

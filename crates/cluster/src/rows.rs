@@ -20,6 +20,8 @@ pub struct Row {
     pub key: String,
     /// The chunk's number, the term's, or the part's.
     pub number: u32,
+    /// A lane's row lies in the lane's own.
+    pub partition: Option<String>,
     /// What filters ask; nothing in collections that are not filtered.
     pub facts: Value,
     pub content: Content,
@@ -66,14 +68,15 @@ impl Row {
             return Err(ClusterError::TooLarge { chunk, what: "text and handles", bytes: record.len(), most });
         }
         let key = key(["chunk", &number.to_string(), &facts.hash, &record]);
-        Ok(Self { key, number, facts: facts.value.clone(), content: Content::Record(parts) })
+        Ok(Self { key, number, partition: None, facts: facts.value.clone(), content: Content::Record(parts) })
     }
 
     /// A chunk's weights in a lane of words.
     pub fn of_words(number: u32, lane: &str, weights: SparseVector, facts: &Facts) -> Self {
         let bits: String = weights.iter().map(|(term, weight)| format!("{term}:{:08x};", weight.to_bits())).collect();
         let key = key(["words", lane, &number.to_string(), &facts.hash, &bits]);
-        Self { key, number, facts: facts.value.clone(), content: Content::Weights(weights) }
+        let content = Content::Weights(weights);
+        Self { key, number, partition: Some(lane.to_owned()), facts: facts.value.clone(), content }
     }
 
     /// One vector of a chunk in a lane.
@@ -82,18 +85,19 @@ impl Row {
         let place = format!("{number}:{item}");
         let key = key(["vector", lane, &place, &facts.hash, &text.to_hex(), &bits]);
         let content = Content::Vector { item, text, vector: vector.to_vec() };
-        Self { key, number, facts: facts.value.clone(), content }
+        Self { key, number, partition: Some(lane.to_owned()), facts: facts.value.clone(), content }
     }
 
     /// A word of a lane under its dimension.
     pub fn of_term(number: u32, field: &Field, word: &str, having: u64) -> Self {
-        Self { key: term_key(field, word), number, facts: Value::Null, content: Content::Having(having) }
+        let key = term_key(field, word);
+        Self { key, number, partition: None, facts: Value::Null, content: Content::Having(having) }
     }
 
     /// A part of what was published.
     pub fn of_part(number: u32, part: String) -> Self {
         let key = key(["part", &number.to_string(), &part]);
-        Self { key, number, facts: Value::Null, content: Content::Part(part) }
+        Self { key, number, partition: None, facts: Value::Null, content: Content::Part(part) }
     }
 
     /// What tells the row from another under the same key: a word is looked up by itself, whatever is counted of it.

@@ -1,9 +1,12 @@
 //! One collection: made where there is none, looked over where there is, and brought to hold exactly the rows it should.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use milvus::v2::{
-    ClientV2, ConsistencyLevel, FieldData, Ids, IndexDesc, IndexType, QueryResults,
+    ClientV2, ConsistencyLevel, FieldData, IndexDesc, IndexType, QueryResults,
     request::{
         collection::{
             CreateCollectionRequest, DescribeCollectionRequest, DropCollectionRequest, HasCollectionRequest,
@@ -12,7 +15,7 @@ use milvus::v2::{
         dml::{DeleteRequest, InsertRequest, UpsertRequest},
         dql::QueryRequest,
         index::{CreateIndexRequest, DescribeIndexRequest},
-        partition::{CreatePartitionRequest, ListPartitionsRequest},
+        partition::{CreatePartitionRequest, HasPartitionRequest},
         utility::FlushRequest,
     },
 };
@@ -20,7 +23,8 @@ use milvus::v2::{
 use crate::{
     ClusterError, Reason,
     connection::Milvus,
-    layout::{DEFAULT_PARTITION, HAVING, KEY, Kind, MADE_BY, MOST_ROWS, NUMBER, VECTOR},
+    expression::quoted,
+    layout::{HAVING, KEY, Kind, MADE_BY, MOST_ROWS, NUMBER, VECTOR},
     rows::{Row, columns, key_mark, term_mark},
 };
 
@@ -67,15 +71,17 @@ impl Shelf {
                 return made;
             }
         }
-        let there = self.partitions().await?;
-        for partition in partitions.iter().filter(|partition| !there.contains(partition)) {
+        for partition in partitions {
+            if self.has_partition(partition).await? {
+                continue;
+            }
             let create = CreatePartitionRequest::builder().collection_name(&self.name).partition_name(partition);
             let create = built(self, create.build())?;
             let made = self
                 .milvus
                 .repeat("make a partition", async |client| client.create_partition(create.clone()).await)
                 .await;
-            if made.is_err() && !self.partitions().await?.contains(partition) {
+            if made.is_err() && !self.has_partition(partition).await? {
                 return made;
             }
         }
@@ -183,12 +189,12 @@ impl Shelf {
         Ok(lengths(found.get_fields()) == lengths(expected.get_fields()))
     }
 
-    /// The partitions, but for the one that Milvus makes itself.
-    pub async fn partitions(&self) -> Result<Vec<String>, ClusterError> {
-        let list = built(self, ListPartitionsRequest::builder().collection_name(&self.name).build())?;
-        let found =
-            self.milvus.repeat("list partitions", async |client| client.list_partitions(list.clone()).await).await?;
-        Ok(found.partition_names().iter().filter(|name| *name != DEFAULT_PARTITION).cloned().collect())
+    /// Partitions are asked for one by one: where they are listed, milvus-lite leaves out what the client wants to see.
+    async fn has_partition(&self, partition: &str) -> Result<bool, ClusterError> {
+        let has = HasPartitionRequest::builder().collection_name(&self.name).partition_name(partition);
+        let has = built(self, has.build())?;
+        let found = self.milvus.repeat("look for a partition", async |client| client.has_partition(has.clone()).await);
+        Ok(found.await?.exists())
     }
 
     /// Rows, all partitions together.
@@ -245,11 +251,11 @@ impl Shelf {
         Ok(found)
     }
 
-    /// What is there of a range of numbers.
-    pub async fn marks(&self, partition: Option<&str>, range: Range<u32>) -> Result<Marks, ClusterError> {
+    /// What is there of a range of numbers, in all partitions.
+    pub async fn marks(&self, range: Range<u32>) -> Result<Marks, ClusterError> {
         let fields: &[&str] = if self.kind == Kind::Terms { &[KEY, NUMBER, HAVING] } else { &[KEY] };
         let mut marks = Marks::new();
-        for found in self.query_range(partition, range, fields).await? {
+        for found in self.query_range(None, range, fields).await? {
             let keys = self.strings(&found, KEY)?;
             if self.kind == Kind::Terms {
                 let (numbers, havings) = (self.numbers(&found, NUMBER)?, self.numbers(&found, HAVING)?);
@@ -263,14 +269,10 @@ impl Shelf {
         Ok(marks)
     }
 
-    /// Brings a range of numbers to hold these rows and no others. What is there already is not written again.
-    pub async fn settle(
-        &self,
-        partition: Option<&str>,
-        (range, empty): (Range<u32>, bool),
-        rows: Vec<Row>,
-    ) -> Result<usize, ClusterError> {
-        let mut there = if empty { Marks::new() } else { self.marks(partition, range).await? };
+    /// Brings a range of numbers to hold these rows and no others, in any partition. What is there already is not written
+    /// again.
+    pub async fn settle(&self, (range, empty): (Range<u32>, bool), rows: Vec<Row>) -> Result<usize, ClusterError> {
+        let mut there = if empty { Marks::new() } else { self.marks(range).await? };
         let mut missing = Vec::new();
         for row in rows {
             if there.remove(&row.key) != Some(row.mark()) {
@@ -280,30 +282,26 @@ impl Shelf {
         let strays: Vec<String> = there.into_keys().collect();
         self.delete(&strays).await?;
         let written = missing.len();
-        self.upsert(partition, missing).await?;
+        self.upsert(missing).await?;
         Ok(written)
     }
 
-    async fn upsert(&self, partition: Option<&str>, rows: Vec<Row>) -> Result<(), ClusterError> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut batches = Vec::new();
+    async fn upsert(&self, rows: Vec<Row>) -> Result<(), ClusterError> {
+        let mut parted: BTreeMap<Option<String>, Vec<Row>> = BTreeMap::new();
         for row in rows {
-            if !batch.is_empty() && (batch.len() == BATCH_ROWS || bytes + row.bytes() > BATCH_BYTES) {
-                batches.push(std::mem::take(&mut batch));
-                bytes = 0;
-            }
-            bytes += row.bytes();
-            batch.push(row);
+            parted.entry(row.partition.clone()).or_default().push(row);
         }
-        batches.extend((!batch.is_empty()).then_some(batch));
-        for batch in batches {
-            let mut insert = InsertRequest::builder().collection_name(&self.name).columns(columns(self.kind, batch));
-            if let Some(partition) = partition {
-                insert = insert.partition_name(partition);
+        for (partition, rows) in parted {
+            for batch in batches(rows) {
+                let mut insert =
+                    InsertRequest::builder().collection_name(&self.name).columns(columns(self.kind, batch));
+                if let Some(partition) = &partition {
+                    insert = insert.partition_name(partition);
+                }
+                let insert = built(self, insert.build())?;
+                let upsert = built(self, UpsertRequest::builder().insert(insert).build())?;
+                self.milvus.repeat("write rows", async |client| client.upsert(upsert.clone()).await).await?;
             }
-            let insert = built(self, insert.build())?;
-            let upsert = built(self, UpsertRequest::builder().insert(insert).build())?;
-            self.milvus.repeat("write rows", async |client| client.upsert(upsert.clone()).await).await?;
         }
         Ok(())
     }
@@ -311,17 +309,19 @@ impl Shelf {
     /// Deletes rows by their keys.
     pub async fn delete(&self, keys: &[String]) -> Result<(), ClusterError> {
         for part in keys.chunks(DELETED_AT_ONCE) {
-            let delete = DeleteRequest::builder().collection_name(&self.name).ids(Ids::VarChar(part.to_vec())).build();
-            let delete = built(self, delete)?;
+            // Named in the expression itself: milvus-lite does not take what the client writes for a list of ids.
+            let keys: Vec<String> = part.iter().map(|key| quoted(key)).collect();
+            let filter = format!("{KEY} in [{}]", keys.join(", "));
+            let delete = built(self, DeleteRequest::builder().collection_name(&self.name).filter(filter).build())?;
             self.milvus.repeat("delete rows", async |client| client.delete(delete.clone()).await).await?;
         }
         Ok(())
     }
 
     /// Deletes all rows from a number on.
-    pub async fn clear_from(&self, partition: Option<&str>, number: u32) -> Result<(), ClusterError> {
+    pub async fn clear_from(&self, number: u32) -> Result<(), ClusterError> {
         loop {
-            let found = self.query(partition, &format!("{NUMBER} >= {number}"), &[KEY], MOST_ROWS).await?;
+            let found = self.query(None, &format!("{NUMBER} >= {number}"), &[KEY], MOST_ROWS).await?;
             if found.get_row_count() == 0 {
                 return Ok(());
             }
@@ -359,6 +359,21 @@ impl Shelf {
                 .ok_or_else(|| self.milvus.damaged(&self.name, format!("field {name} is not what was written"))),
         }
     }
+}
+
+/// Rows as requests take them.
+fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for row in rows {
+        if !batch.is_empty() && (batch.len() == BATCH_ROWS || bytes + row.bytes() > BATCH_BYTES) {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += row.bytes();
+        batch.push(row);
+    }
+    batches.extend((!batch.is_empty()).then_some(batch));
+    batches
 }
 
 /// Puts both halves of a range before what is left.

@@ -121,6 +121,7 @@ pub(crate) fn publish(
         fusion: settings.tuning.as_ref().and_then(|tuning| tuning.fusion).unwrap_or(DEFAULT_FUSION),
         graph_rows: settings.graph_rows.unwrap_or(DEFAULT_GRAPH_ROWS),
         concatenated: settings.concatenated,
+        copied_from: None,
         afresh,
     };
     shop.settle(settings)?;

@@ -60,6 +60,9 @@ pub struct Manifest {
     pub fusion: Fusion,
     /// What the weights rest on; `None` when they are the defaults.
     pub tuning: Option<Tuning>,
+    /// Where it was copied from, when it was not built from a ledger here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_from: Option<String>,
     /// Every other file of the generation.
     pub files: Vec<FileEntry>,
 }

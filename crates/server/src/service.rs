@@ -323,6 +323,7 @@ mod tests {
             fusion: Fusion::Rrf { k: 60.0 },
             graph_rows: DEFAULT_GRAPH_ROWS,
             concatenated: false,
+            copied_from: None,
             afresh: true,
         };
         let lock = WriterLock::take(&dir).expect("free");

@@ -57,6 +57,8 @@ pub struct Build<'a> {
     pub graph_rows: usize,
     /// Whether the baseline lanes over text and handles together are built.
     pub concatenated: bool,
+    /// Where the chunks were copied from, when they do not come from the ledger of this folder.
+    pub copied_from: Option<&'a str>,
     /// Whether nothing of the live generation is shared but vectors of texts that are still there.
     pub afresh: bool,
 }
@@ -161,6 +163,7 @@ pub fn write(
         lanes,
         fusion: build.fusion,
         tuning: build.tuning.cloned(),
+        copied_from: build.copied_from.map(str::to_owned),
         files: publish::files(&folder, base.map(|base| &base.manifest))?,
     };
     publish::publish(dir, &folder, &name, &manifest)?;
