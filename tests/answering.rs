@@ -14,6 +14,9 @@ use crate::{
     served::{Served, handled},
 };
 
+/// How long what nobody waits for may take to notice that. A request to a model is given up after twice as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Asks and waits for the end: the passages, the pieces of text, the answer.
 pub async fn ask(
     client: &mut FrontloadServiceClient<Channel>,
@@ -91,20 +94,45 @@ async fn what_nobody_waits_for_is_stopped() {
         client.answer(question("What was carried upstairs?", AnswerMode::Write)).await.expect("begun").into_inner();
     dropped.message().await.expect("the passages");
     drop(dropped);
-    let metrics = format!("{}/metrics", served.address);
-    let left = "frontload_request_seconds_count{code=\"CANCELLED\",method=\"Answer\"}";
-    loop {
-        let told = reqwest::get(&metrics).await.expect("answered").text().await.expect("text");
-        if told.lines().any(|line| line.starts_with(left)) {
-            break;
-        }
-        let whole = "frontload_request_seconds_count{code=\"OK\",method=\"Answer\"}";
-        assert!(!told.lines().any(|line| line.starts_with(whole)), "it was written to its end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    was_stopped(&served).await;
     let (_, _, answer) =
         ask(&mut client, question("When was the new bell hung?", AnswerMode::Quote)).await.expect("answered");
     assert!(!answer.sentences.is_empty());
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_is_not_waited_for_by_nobody() {
+    let bench = handled();
+    // Where no text comes, none is found to have no taker: it must be looked whether anybody is there.
+    let endpoint = serve(|_, _| Reply::Silent(Duration::from_secs(600)));
+    let model = format!("http://{endpoint}/v1#small");
+    let served = Served::started(&bench, &["--json", "--model", &model, "serve", "--listen", "127.0.0.1:0"], "http");
+    let asked = question("When was the new bell hung?", AnswerMode::Write);
+    let mut client = served.client().await;
+    let mut events = client.answer(asked).await.expect("begun").into_inner();
+    events.message().await.expect("the passages");
+    drop(events);
+    was_stopped(&served).await;
+}
+
+/// Waits until an answer that nobody waits for has ended.
+async fn was_stopped(served: &Served) {
+    let metrics = format!("{}/metrics", served.address);
+    let ended = |told: &str, code: &str| {
+        let count = format!("frontload_request_seconds_count{{code=\"{code}\",method=\"Answer\"}}");
+        told.lines().any(|line| line.starts_with(&count))
+    };
+    let stopped = async {
+        loop {
+            let told = reqwest::get(&metrics).await.expect("answered").text().await.expect("text");
+            if ended(&told, "CANCELLED") {
+                return;
+            }
+            assert!(!ended(&told, "OK"), "it was written to its end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("it goes on for nobody");
 }
 
 #[tokio::test]

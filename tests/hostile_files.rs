@@ -5,10 +5,10 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{BufRead, BufReader, Write},
     os::unix::{fs::symlink, net::UnixListener},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use flate2::{Compression, write::ZlibEncoder};
@@ -240,6 +240,19 @@ fn the_process_that_parses_ends_with_its_input() {
         let ended = Ended::of(worker.stdin(File::open(bench.path("sent")).expect("opened")).output().expect("runs"));
         assert_eq!(ended.succeeded().stdout, "");
     }
+    // A byte more than a file may have, all of them sent. More could come, so that there is time for a reply.
+    let mut worker = bench.command(["__pdf-worker"]).stdin(Stdio::piped()).spawn().expect("starts");
+    let mut stdin = worker.stdin.take().expect("a pipe");
+    let length: u64 = (8 << 20) + 1;
+    let mut sent = length.to_le_bytes().to_vec();
+    sent.resize(sent.len() + length as usize, 0);
+    // It may be gone before it is given all.
+    let _ = stdin.write_all(&sent);
+    let mut reply = String::new();
+    BufReader::new(worker.stdout.take().expect("a pipe")).read_line(&mut reply).expect("text");
+    assert_eq!(reply, "");
+    assert!(worker.wait().expect("a child").success());
+    drop(stdin);
 }
 
 #[test]

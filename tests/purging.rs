@@ -176,6 +176,46 @@ fn what_was_taken_out_earlier_or_deleted_can_still_be_erased() {
     assert_eq!(holding(&bench.path(".frontload"), "humour"), [""; 0]);
 }
 
+#[test]
+fn what_two_documents_say_is_erased_with_the_second() {
+    let bench = Bench::new();
+    let row = |id: &str| json!({"_id": id, "title": "", "text": TEXT}).to_string();
+    bench.write("mail/corpus.jsonl", [row("first"), row("second")].join("\n"));
+    bench.json(&["index", "--no-handles", "corpus", "mail"]);
+    // Said of one, it is said of the same words in the other.
+    bench.import(&[("first", "mood", HANDLE)]);
+    assert_eq!(found(&bench, "mood.bm25", HANDLE).len(), 2);
+    let erase = ["purge", "--erase", "--document"];
+    let done = bench.json(&[&erase[..], &["first"]].concat());
+    assert_eq!((&done["purged"]["shared_chunks"], &done["erased"]), (&json!(1), &json!(0)), "{done}");
+    assert_eq!(found(&bench, "mood.bm25", HANDLE), ["second"]);
+    // The first is still in the corpus, but not among what stays.
+    let done = bench.json(&[&erase[..], &["second"]].concat());
+    assert_eq!((&done["purged"]["shared_chunks"], &done["erased"]), (&json!(0), &json!(1)), "{done}");
+    for word in WORDS {
+        assert_eq!(holding(&bench.path(".frontload"), word), [""; 0], "{word}");
+    }
+}
+
+#[test]
+fn a_damaged_line_is_not_erased_and_that_is_said() {
+    let bench = infested();
+    let path = bench.path(".frontload/ledger/000001.jsonl");
+    let whole = fs::read_to_string(&path).expect("a ledger");
+    let damaged = whole.replace("patient good humour", "patient gOod humour");
+    assert_ne!(damaged, whole);
+    fs::write(&path, damaged).expect("written");
+    let purge = ["purge", "--source", "forum/2024", "--erase"];
+    let done = bench.run(&[&["--json"], &purge[..]].concat()).exited(3).json();
+    assert_eq!((&done["erased"], &done["unreadable"]), (&json!(1), &json!(1)), "{done}");
+    assert_eq!(holding(&bench.path(".frontload"), WORDS[1]), [""; 0]);
+    assert_eq!(holding(&bench.path(".frontload/ledger"), "gOod").len(), 1, "nobody knows what it says");
+    let told = bench.run(&purge).exited(3).stderr;
+    assert!(told.contains("1 damaged lines") && told.contains("may hold some of it"), "{told}");
+    let named = bench.run(&["verify"]).exited(6).stdout;
+    assert!(named.contains("000001.jsonl"), "{named}");
+}
+
 /// The bundled archive with the handles of a large model, and perhaps one passage more.
 fn archive(planted: bool) -> Bench {
     let bench = Bench::new();

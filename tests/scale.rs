@@ -1,6 +1,7 @@
 //! Past one machine: prompts in many files, a recipe that answers them, and what a plan says.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::Command,
     sync::{
@@ -12,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{Bench, json_lines, root},
+    bench::{Bench, SCHEMA, json_lines, root},
     http::{Reply, serve},
 };
 
@@ -84,6 +85,33 @@ fn prompts_go_out_in_shards_and_come_back_in_parts() {
     assert_eq!((&rest["taken"], &rest["missing"]), (&json!(sizes[2]), &json!(0)), "{rest}");
     let built = bench.json(&[&MODEL[..], &["index", "corpus"]].concat());
     assert!(built["calls"].is_null() && built["chunks"] == 60, "{built}");
+}
+
+#[test]
+fn an_export_that_fails_leaves_no_half_file_and_the_earlier_ones_as_they_were() {
+    let bench = Bench::new();
+    let export = |corpus: &str| {
+        let arguments = ["export", "prompts", corpus, "-o", "prompts.jsonl", "--shards", "3"];
+        bench.run(&[&MODEL[..], &arguments].concat())
+    };
+    let files = || -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(bench.path("")).expect("a folder").flatten().filter(|entry| entry.path().is_file());
+        let file = |entry: fs::DirEntry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()));
+        entries.map(file).map(|(name, read)| (name, read.expect("read"))).collect()
+    };
+    export("corpus").succeeded();
+    let before = files();
+    assert_eq!(before.keys().cloned().collect::<Vec<_>>(), [0, 1, 2].map(shard));
+    // Nothing in it can be read, which is found out after the files were begun.
+    bench.write("torn/corpus.jsonl", "{");
+    bench.write("torn/handles.toml", SCHEMA);
+    export("torn").exited(2);
+    assert!(files() == before, "{:?}", files().keys());
+    // The last file cannot be begun, when the others were.
+    fs::create_dir(bench.path("prompts.00002.jsonl.unfinished")).expect("made");
+    let ended = export("corpus").exited(2);
+    assert!(ended.stderr.contains("prompts.00002.jsonl.unfinished"), "{}", ended.stderr);
+    assert!(files() == before, "{:?}", files().keys());
 }
 
 #[test]

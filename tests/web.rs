@@ -1,6 +1,6 @@
 //! The service over HTTP: JSON, events, metrics; who is let in, and over what.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -14,6 +14,9 @@ use crate::{
     bench::Bench,
     served::{Served, handled},
 };
+
+/// How long something that has to come is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn post(served: &Served, path: &str, body: &Value) -> Response {
     Client::new().post(format!("{}{path}", served.address)).json(body).send().await.expect("answered")
@@ -266,7 +269,8 @@ async fn a_collector_is_sent_every_leg_of_a_request() {
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
     let mut wanted: BTreeSet<&str> = BTreeSet::from(["request", "embed", "look", "lane", "fuse", "explain"]);
     while !wanted.is_empty() {
-        let (name, attributes) = spans.recv().await.expect("a span");
+        let span = tokio::time::timeout(PATIENCE, spans.recv()).await;
+        let (name, attributes) = span.unwrap_or_else(|_| panic!("nothing came of {wanted:?}")).expect("a span");
         assert!(!attributes.iter().any(|attribute| attribute.contains("private")), "{attributes:?}");
         wanted.remove(name.as_str());
     }

@@ -19,6 +19,9 @@ pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
+/// The setting of how many calls may be open on a connection.
+pub const MAX_CONCURRENT_STREAMS: u16 = 3;
+
 /// `SETTINGS_INITIAL_WINDOW_SIZE`, of nothing: no body may be sent to us.
 pub const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
 
@@ -100,6 +103,17 @@ impl Raw {
     /// Whether all of it could be sent.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).is_ok()
+    }
+
+    /// Reads the service's settings, which are the first that it says, and gives back one of them.
+    pub fn told(&mut self, setting: u16) -> Option<u32> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).expect("a frame");
+        assert_eq!(head[3], SETTINGS, "{head:?}");
+        let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+        self.0.read_exact(&mut settings).expect("settings");
+        let named = |pair: &&[u8]| pair[..2] == setting.to_be_bytes();
+        settings.chunks_exact(6).find(named).map(|pair| u32::from_be_bytes([pair[2], pair[3], pair[4], pair[5]]))
     }
 
     /// Waits until the service closes the connection, which it has to.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    MORE, Watched,
+    MORE, PATIENCE, Watched,
     frames::{NO_WINDOW, PREFACE, Raw, SETTINGS, call, field, frame},
     open_files, processor, reached, resident, search, signal, until,
 };
@@ -94,7 +94,9 @@ async fn a_slow_handshake_holds_nobody_up() {
     }
     let authority = reqwest::Certificate::from_pem(authority.as_bytes()).expect("a certificate");
     let client = reqwest::Client::builder().tls_certs_only([authority]).build().expect("a client");
-    let found = client.get(format!("{}/v1/search?q=bell", served.address)).send().await.expect("answered");
+    // One after the other, so many handshakes would take longer.
+    let found = client.get(format!("{}/v1/search?q=bell", served.address)).send();
+    let found = tokio::time::timeout(PATIENCE, found).await.expect("it waits for the others").expect("answered");
     assert!(found.status().is_success(), "{found:?}");
     for raw in &mut slow {
         raw.is_closed("half a handshake");

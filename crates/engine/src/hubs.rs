@@ -249,7 +249,10 @@ mod tests {
     fn a_small_index_or_few_probes_tell_nothing() {
         let judged = counted(50, [50; 6]).judge(6);
         assert_eq!((judged.least, judged.hubs.len()), (None, 0));
+        assert!((judged.expected - 50.0).abs() < 1e-9, "more than all of them: {}", judged.expected);
         assert!(found(2, &[2, 1, 1], 30).is_empty());
+        // It is far beyond the others; that it came so far by chance is all that speaks against it.
+        assert!(found(2, &[2], 30).is_empty());
         let judged = HubCount::default().judge(0);
         assert_eq!((judged.least, judged.hubs.len(), judged.probes), (None, 0, 0));
     }

@@ -61,7 +61,8 @@ pub struct Reach {
     pub documents: Vec<Going>,
     /// Records of the ledger that erasing would change.
     pub records: usize,
-    /// Chunks whose title and text stand in a document that stays, too: what was said about those stays with it.
+    /// Chunks whose title and text stand in a document that stays, too, or that could be put back: what was said about
+    /// those stays with it.
     pub shared: usize,
 }
 
@@ -222,7 +223,7 @@ fn survey(dir: &IndexDir, shop: &Workshop, asked: &Purged) -> Result<(Reach, Era
     known.extend(chunks.into_iter().map(|chunk| Known::of(chunk, 0, Standing::Corpus)));
     let what = meant(asked, &settings.sources, &|what| known.iter().any(|one| one.is_covered(what)));
     let (covered, others): (Vec<Known>, Vec<Known>) = known.into_iter().partition(|one| one.is_covered(&what));
-    let staying: Vec<&Known> = others.iter().filter(|one| one.at == Standing::Corpus).collect();
+    let mut staying: Vec<&Known> = others.iter().filter(|one| one.at == Standing::Corpus).collect();
     if covered.is_empty() {
         let sources: BTreeSet<&str> = others.iter().map(|one| one.source.as_str()).collect();
         let sources = sources.into_iter().collect::<Vec<_>>().join(", ");
@@ -238,6 +239,8 @@ fn survey(dir: &IndexDir, shop: &Workshop, asked: &Purged) -> Result<(Reach, Era
         let problem = format!("{what} is all there is: nothing would be left. Remove the folder {folder} instead");
         return Err(input(Path::new("purge"), None, problem));
     }
+    // What was erased earlier may still be in the corpus, and keeps nothing that others said in its words.
+    staying.retain(|one| !before.iter().any(|purge| purge.erased && one.is_covered(&purge.what)));
     let erasure = erasure(&covered, &staying);
     let keys: HashSet<ChunkKey> = covered.iter().map(|one| one.key).collect();
     let reach = Reach {

@@ -96,6 +96,9 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
+    /// Whoever is let wait where nobody should be waits for ever.
+    const SOON: Duration = Duration::from_secs(60);
+
     #[tokio::test]
     async fn who_would_wait_too_long_is_refused_at_once() {
         let door = Admission::new(1);
@@ -107,10 +110,14 @@ mod tests {
                 tokio::spawn(async move { door.enter().await.map(drop) })
             })
             .collect();
-        while door.waiting.load(Ordering::Relaxed) < BURST {
-            tokio::task::yield_now().await;
-        }
-        let refused = door.enter().await.map(drop).expect_err("refused");
+        let all_wait = async {
+            while door.waiting.load(Ordering::Relaxed) < BURST {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, all_wait).await.expect("a burst may wait");
+        let refused = tokio::time::timeout(SOON, door.enter()).await.expect("it is told at once");
+        let refused = refused.map(drop).expect_err("refused");
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
         // Quick work lets as many wait as before.
         door.takes.store(10, Ordering::Relaxed);

@@ -196,9 +196,16 @@ impl<S: Connected> Connected for Connection<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        sync::oneshot,
+        time::{Instant, timeout},
+    };
 
     use super::*;
+
+    /// Longer than any clock here: what is not over by then has none.
+    const LONG: Duration = Duration::from_secs(3600);
 
     /// A connection and its other end; 64 bytes may be on the way.
     async fn connection() -> (Connection<DuplexStream>, DuplexStream) {
@@ -213,7 +220,10 @@ mod tests {
         far.write_all(b"PRI * HTTP/2").await.expect("sent");
         let mut said = [0; 64];
         assert_eq!(near.read(&mut said).await.expect("a beginning"), 12);
-        assert_eq!(near.read(&mut said).await.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+        let since = Instant::now();
+        let read = timeout(LONG, near.read(&mut said)).await.expect("it has a clock");
+        assert_eq!(read.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+        assert_eq!(since.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,8 +245,32 @@ mod tests {
     async fn who_takes_nothing_is_let_go() {
         let (mut near, far) = connection().await;
         near.write_all(&[0; 64]).await.expect("on its way");
-        assert_eq!(near.write_all(&[0; 1]).await.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+        let since = Instant::now();
+        let written = timeout(LONG, near.write_all(&[0; 1])).await.expect("it has a clock");
+        assert_eq!(written.expect_err("let go").kind(), io::ErrorKind::TimedOut);
+        assert_eq!(since.elapsed().as_secs(), 30);
         drop(far);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_finish_the_handshake_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (begun, mut handshakes) = mpsc::unbounded_channel();
+        let connections = accepted(listener, move |stream| {
+            let (held, let_go) = oneshot::channel::<()>();
+            begun.send((Instant::now(), let_go)).expect("the test listens");
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                Ok(stream)
+            }
+        });
+        let client = std::net::TcpStream::connect(address).expect("connects");
+        let (since, let_go) = handshakes.recv().await.expect("a handshake");
+        timeout(LONG, let_go).await.expect("it has a clock").expect_err("it is dropped");
+        assert_eq!(since.elapsed().as_secs(), 10);
+        drop((client, connections));
     }
 
     #[tokio::test(start_paused = true)]

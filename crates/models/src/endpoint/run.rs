@@ -293,3 +293,70 @@ impl<'a> Run<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        endpoint::EndpointOptions,
+        pool::{MemberRef, PoolRef},
+    };
+
+    /// A run that has asked nothing yet, over endpoints of these weights.
+    fn with_weights(weights: &[u32], most: usize, check: impl FnOnce(&mut Run<'_>)) {
+        let member =
+            |(at, &weight): (usize, &u32)| MemberRef { weight, ..MemberRef::new(&format!("http://host-{at}/v1")) };
+        let members = weights.iter().enumerate().map(member).collect();
+        let pool = PoolRef { model: "m".to_owned(), members, answers_of: None };
+        let endpoint = Endpoint::pool(&pool, EndpointOptions::default(), &Tallies::default()).expect("addresses");
+        let mut prompts = std::iter::empty::<Prompt>();
+        let mut done = |_: Vec<Ended>| ControlFlow::<()>::Continue(());
+        check(&mut Run::new(&endpoint, most, &mut prompts, &mut done));
+    }
+
+    #[test]
+    fn the_emptiest_for_its_weight_is_asked_first() {
+        with_weights(&[1, 3], 8, |run| {
+            let now = Instant::now();
+            for expected in [[1, 0], [1, 0], [0, 1], [0, 1]] {
+                assert_eq!(run.with_room(now), expected);
+                run.members[1].began();
+            }
+            run.members[0].began();
+            // Two of one against five of three.
+            assert_eq!(run.with_room(now), [1, 0]);
+        });
+    }
+
+    #[test]
+    fn a_run_begins_with_four_each_by_weight() {
+        with_weights(&[1, 3], 100, |run| {
+            let now = Instant::now();
+            for (at, expected) in [(0, 2), (1, 6)] {
+                let mut open = 0;
+                while run.with_room(now).contains(&at) {
+                    run.members[at].began();
+                    open += 1;
+                }
+                assert_eq!(open, expected, "{at}");
+            }
+        });
+    }
+
+    #[test]
+    fn no_one_is_asked_more_than_its_share() {
+        with_weights(&[1, 3], 8, |run| {
+            let now = Instant::now();
+            for (at, share) in [(0, 2), (1, 6)] {
+                assert!(run.with_room(now).contains(&at), "{at}");
+                (0..share).for_each(|_| run.members[at].began());
+                // By its pace it could be asked more.
+                (0..2).for_each(|_| run.members[at].went_well());
+                assert!(!run.with_room(now).contains(&at), "{at}");
+            }
+            // One that is set aside has no share.
+            assert!(run.members[1].set_aside(now, now, "refused"));
+            assert_eq!(run.with_room(now), [0]);
+        });
+    }
+}
