@@ -145,6 +145,9 @@ fn lanes_hits_and_figures_are_those_of_the_folder() {
     let back = milvus.json(&bench, &["copy", "--from", "milvus", "--index", "back"]);
     assert_eq!((&back["chunks"], &back["embedded"]), (&json!(261), &json!(0)), "{back}");
     bench.json(&["verify", "--index", "back"]);
+    // What is built without the ledger would have no handles.
+    let refused = bench.run(&["index", "--no-handles", &ostrel("corpora/ostrel"), "--index", "back"]).exited(2).stderr;
+    assert!(refused.contains("without the ledger") && refused.contains("copied from http"), "{refused}");
     assert_eq!(bench.json(&[&eval[..], &["--index", "back"]].concat()), mine);
 }
 
@@ -332,7 +335,8 @@ fn a_server_that_is_not_there_or_goes_is_named() {
     let (bench, mut milvus) = (Bench::new(), Milvus::own());
     bench.plain_index();
     milvus.json(&bench, &["copy", "--to", "milvus"]);
-    let reader = open(&frontload_cluster::Connection { patience: Duration::from_secs(1), ..milvus.connection() });
+    let patience_of_searches = Duration::from_secs(1);
+    let reader = open(&frontload_cluster::Connection { patience_of_searches, ..milvus.connection() });
     let reader = reader.expect("opens");
     milvus.kill();
     let lane = Lane { field: frontload_core::Field::Body, method: Method::Bm25 };

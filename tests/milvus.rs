@@ -112,7 +112,9 @@ impl Milvus {
     pub fn connection(&self) -> Connection {
         let (uri, collection) = (self.uri(), self.collection.clone());
         let token = std::env::var("FRONTLOAD_MILVUS_TOKEN").ok();
-        Connection { uri, token, collection, authority: None, patience: Duration::from_secs(30), replicas: 1 }
+        let patience = Duration::from_secs(30);
+        let patience_of_searches = patience;
+        Connection { uri, token, collection, authority: None, patience, patience_of_searches, replicas: 1 }
     }
 
     /// Arguments that lead a command there.

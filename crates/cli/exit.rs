@@ -51,7 +51,10 @@ fn of_engine(error: &EngineError) -> u8 {
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Io { .. })) => IO,
         EngineError::Enrich(EnrichError::Ledger(frontload_enrich::LedgerError::Damaged { .. })) => CORRUPT,
         EngineError::Schema(_) => CORRUPT,
-        EngineError::Corpus(_) | EngineError::Input { .. } | EngineError::NeverBuilt(_) => USAGE,
+        EngineError::Corpus(_)
+        | EngineError::Input { .. }
+        | EngineError::NeverBuilt(_)
+        | EngineError::Copied { .. } => USAGE,
     }
 }
 

@@ -49,7 +49,11 @@ impl Progress {
     /// Shows how far a copy is, and says whether to go on.
     pub fn copied(&mut self, step: Step, stop: &AtomicBool) -> ControlFlow<()> {
         if !self.quiet {
-            let told = if step.what == "words" { "words" } else { "chunks" };
+            let told = match step.what {
+                "words" => "words",
+                "verify" => "collections",
+                _ => "chunks",
+            };
             self.step(step.what, (step.done, step.total), told);
         }
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -15,6 +15,9 @@ use crate::{
     logs, print,
 };
 
+/// A caller of the service is not kept waiting longer than this for a cluster that does not answer.
+const PATIENCE_OF_CALLERS: Duration = Duration::from_secs(3);
+
 pub fn run(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
     served(config, args, None)
 }
@@ -86,7 +89,9 @@ fn parts(config: &Config, args: &ServeArgs) -> anyhow::Result<ServeOptions> {
         Backend::Milvus => {
             // Remarks are written down here, where there may be no index.
             std::fs::create_dir_all(config.index.path()).context("the folder for remarks on hits")?;
-            Live::elsewhere(frontload_cluster::open(&config.cluster()?)?)
+            let mut cluster = config.cluster()?;
+            cluster.patience_of_searches = cluster.patience_of_searches.min(PATIENCE_OF_CALLERS);
+            Live::elsewhere(frontload_cluster::open(&cluster)?)
         }
     };
     let mut embedder = config.embedder(1)?;

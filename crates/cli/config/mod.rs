@@ -88,12 +88,14 @@ impl Config {
             Some(path) => Some(Connection::read_token(path)?),
             None => env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
         };
+        let patience = Duration::from_secs(u64::from(retry_for.unwrap_or(DEFAULT_RETRY_SECONDS)));
         let connection = Connection {
             uri: uri.to_owned(),
             token,
             collection: collection.clone().unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
             authority: ca.clone(),
-            patience: Duration::from_secs(u64::from(retry_for.unwrap_or(DEFAULT_RETRY_SECONDS))),
+            patience,
+            patience_of_searches: patience,
             replicas: replicas.unwrap_or(1),
         };
         connection.check()?;

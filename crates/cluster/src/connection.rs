@@ -37,6 +37,8 @@ pub struct Connection {
     pub authority: Option<PathBuf>,
     /// How long a server that does not answer is tried again.
     pub patience: Duration,
+    /// The same for a search, once the index is open: whoever serves others keeps them waiting less long.
+    pub patience_of_searches: Duration,
     /// On how many nodes everything is held, so that many answer and one may fail.
     pub replicas: u32,
 }
@@ -103,7 +105,7 @@ impl Connection {
             Refusal::Server(_) => self.refused("connect", &error),
             _ => self.unreachable(started, &error),
         })?;
-        let milvus = Milvus { client, connection: self.clone() };
+        let milvus = Milvus { client, connection: self.clone(), patience: self.patience };
         let version = GetServerVersionRequest::builder().build().map_err(|error| self.refused("be asked", &error))?;
         let found = milvus.repeat("say its version", async |client| client.server_version(version).await).await?;
         match version_of(found.version()) {
@@ -130,6 +132,7 @@ impl Connection {
 pub(crate) struct Milvus {
     client: ClientV2,
     pub connection: Connection,
+    pub patience: Duration,
 }
 
 impl Milvus {
@@ -145,7 +148,7 @@ impl Milvus {
             if !is_silence(&error) {
                 return Err(self.connection.refused(what, &error));
             }
-            if started.elapsed() + wait > self.connection.patience {
+            if started.elapsed() + wait > self.patience {
                 return Err(self.connection.unreachable(started, &error));
             }
             sleep(wait).await;
@@ -217,8 +220,11 @@ mod tests {
     fn names_that_milvus_would_refuse_are_refused_first() {
         let check = |name: &str| {
             let (uri, collection) = ("http://127.0.0.1:1".to_owned(), name.to_owned());
-            let patience = Duration::ZERO;
-            Connection { uri, token: None, collection, authority: None, patience, replicas: 1 }.check().is_ok()
+            let (token, authority) = (None, None);
+            let (patience, patience_of_searches) = (Duration::ZERO, Duration::ZERO);
+            Connection { uri, token, collection, authority, patience, patience_of_searches, replicas: 1 }
+                .check()
+                .is_ok()
         };
         assert!(check("frontload") && check("_a1"));
         assert!(!check("") && !check("1a") && !check("a-b") && !check("a\" or true") && !check(&"a".repeat(201)));

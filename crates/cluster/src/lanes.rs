@@ -48,12 +48,13 @@ impl Lanes {
     /// # Errors
     /// When nobody answers, or there is nothing.
     pub async fn open(connection: &Connection) -> Result<Self, ClusterError> {
-        let milvus = connection.connect().await?;
+        let mut milvus = connection.connect().await?;
         let Some((set, publication)) = live(&milvus).await? else {
             let (uri, collection) = (connection.uri.clone(), connection.collection.clone());
             return Err(ClusterError::NothingPublished { uri, collection });
         };
         let beginning = beginning(&milvus, set).await?;
+        milvus.patience = connection.patience_of_searches;
         Ok(Self { milvus, publication, set, beginning, terms: Mutex::new(HashMap::new()) })
     }
 

@@ -93,6 +93,18 @@ pub enum EngineError {
     /// Nothing was ever built here.
     #[error("{0}: nothing was built here yet; start with `frontload index PATH --index {0}`")]
     NeverBuilt(PathBuf),
+    /// An index without the ledger that its handles came from: what is built here would have none of them.
+    #[error(
+        "{folder}: copied from {from}, without the ledger its handles came from: building here would lose them, and \
+         nothing was changed. Build where the ledger is, or put its folder here; --index names another folder to begin \
+         anew in"
+    )]
+    Copied {
+        /// The index's folder.
+        folder: PathBuf,
+        /// Where it was copied from.
+        from: String,
+    },
     /// The generator.
     #[error(transparent)]
     Model(#[from] frontload_core::GeneratorError),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use frontload_core::Purge;
 use frontload_corpus::{Corpus, read_corpus};
 use frontload_enrich::{EnrichError, Ledger, LedgerError, Place, Record, Settings, State, StateError};
-use frontload_index::{IndexDir, WriterLock};
+use frontload_index::{IndexDir, Reader, WriterLock};
 
 use crate::{EngineError, input};
 
@@ -22,6 +22,11 @@ impl Workshop {
         let lock = WriterLock::take(dir)?;
         let (ledger, torn_bytes) = Ledger::open(&dir.ledger())?;
         let state = State::open(&dir.state(), &ledger)?;
+        if state.settings(&ledger)?.is_none()
+            && let Some(from) = Reader::copied_from(dir)
+        {
+            return Err(EngineError::Copied { folder: dir.path().to_owned(), from });
+        }
         Ok(Self { lock, ledger, state, torn_bytes })
     }
 

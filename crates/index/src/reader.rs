@@ -146,6 +146,13 @@ impl Reader {
         Ok(Self { manifest, store: Store::Here(Box::new(files)) })
     }
 
+    /// Where the live generation was copied from, if it was and has handles, whose ledger is elsewhere then.
+    pub fn copied_from(dir: &IndexDir) -> Option<String> {
+        let current = Current::read(dir).ok()?;
+        let manifest = Manifest::read(&dir.generation(&current.generation), Some(current.manifest)).ok()?;
+        manifest.copied_from.filter(|_| manifest.handles > 0)
+    }
+
     /// A generation whose lanes lie elsewhere.
     pub fn elsewhere(manifest: Manifest, elsewhere: Elsewhere) -> Self {
         Self { manifest, store: Store::Elsewhere(Box::new(elsewhere)) }

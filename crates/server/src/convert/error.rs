@@ -28,7 +28,8 @@ pub(crate) fn status(problem: &EngineError) -> Status {
         | EngineError::Schema(_)
         | EngineError::Corpus(_)
         | EngineError::Output(_)
-        | EngineError::NeverBuilt(_) => (Code::Internal, "INTERNAL"),
+        | EngineError::NeverBuilt(_)
+        | EngineError::Copied { .. } => (Code::Internal, "INTERNAL"),
     };
     error(code, reason, problem.to_string())
 }
