@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_letters() {
-        let text = "é".repeat(MOST_TEXT);
+        // An odd letter before letters of two bytes: no cut falls where the limit does.
+        let text = format!("a{}", "é".repeat(MOST_TEXT));
         let parts = cut(&text);
         assert!(parts.len() == 3 && parts.iter().all(|part| part.len() <= MOST_TEXT));
         assert_eq!(parts.concat(), text);
