@@ -15,6 +15,7 @@ use frontload_eval::read_topics;
 use frontload_index::{IndexDir, IndexError, Reader};
 use frontload_models::{EmbedderRef, SentenceEmbedder};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::{
     bench::{Bench, Ended, models, root},
@@ -262,7 +263,7 @@ fn a_new_generation_is_seen_whole_and_deletes_what_is_gone() {
     let there: Vec<&str> = there.iter().map(String::as_str).collect();
     let service = Served::start(&bench, &[&["--no-model", "--backend", "milvus"][..], &there].concat());
     let generation = || async { service.stats().await.generation };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("a runtime");
     assert_eq!(runtime.block_on(generation()), 2);
     assert!(old.newer().expect("answers").is_none());
 

@@ -20,7 +20,7 @@ const VARIABLE: &str = "FRONTLOAD_MILVUS_URI";
 /// A server; the process ends with it.
 pub struct Milvus {
     folder: TempDir,
-    port: u16,
+    pub port: u16,
     child: Option<Child>,
     /// Of a server that was named: it is not started, and not ended.
     named: Option<String>,

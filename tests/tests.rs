@@ -108,6 +108,9 @@ mod milvus;
 // The same lanes on it.
 mod cluster;
 
+// The same behind TLS.
+mod cluster_tls;
+
 // The same lanes split over several.
 mod sharding;
 

@@ -336,7 +336,7 @@ impl Walk {
         } else {
             self.search(&["body.bm25".to_owned()], &word).exited(6);
         }
-        self.still_served(whole, current, choices);
+        self.still_served(whole, choices);
         self.became.add(if whole.is_some() { "damaged, another answers" } else { "damaged, none answers" });
         self.publishes(&["rebuild"]);
         assert!(whole.is_none_or(|number| self.account.on_disk().contains(&number)), "{how}: {whole:?} was removed");
@@ -345,15 +345,14 @@ impl Walk {
 
     /// A service that runs goes on with what it has, and says so when it is told to look; one that starts takes what is
     /// whole.
-    fn still_served(&mut self, whole: Option<u64>, current: bool, choices: &mut fastrand::Rng) {
+    fn still_served(&mut self, whole: Option<u64>, choices: &mut fastrand::Rng) {
         let word = self.account.word(choices);
         self.serves(&word);
         if let Some(number) = whole.filter(|_| choices.bool()) {
             return self.started_anew(number);
         }
         let told = self.caller.reload();
-        // Without `CURRENT` there is nothing new to be seen.
-        assert_eq!((told.generation, told.problem.is_empty()), (self.serving, current), "{told:?}");
+        assert_eq!((told.generation, told.problem.is_empty()), (self.serving, false), "{told:?}");
     }
 
     fn file_of_the_index(&self, current: bool, choices: &mut fastrand::Rng) -> PathBuf {
