@@ -332,6 +332,19 @@ fn what_is_not_ours_is_left_alone_and_named() {
 }
 
 #[test]
+fn a_server_that_is_too_old_is_refused() {
+    let (bench, milvus) = (Bench::new(), Milvus::of_version("2.3.9"));
+    bench.plain_index();
+    let there = milvus.there();
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    for command in [&["copy", "--to", "milvus"][..], &["search", "--backend", "milvus", "bell"]] {
+        let refused = bench.run(&[command, &there].concat()).exited(4).stderr;
+        assert!(refused.contains("2.3.9 is too old") && refused.contains("upgrade"), "{refused}");
+    }
+    assert_eq!(milvus.python("print(client.list_collections())").trim(), "[]");
+}
+
+#[test]
 fn a_server_that_is_not_there_or_goes_is_named() {
     let (bench, mut milvus) = (Bench::new(), Milvus::own());
     bench.plain_index();

@@ -17,6 +17,14 @@ use crate::bench::{Bench, root};
 /// Names a server of one's own, which the tests then use where they do not end it.
 const VARIABLE: &str = "FRONTLOAD_MILVUS_URI";
 
+/// Runs milvus-lite, but it says that it is of the version that the first argument names.
+const PRETENDING: &str = "import sys
+from milvus_lite.adapter.grpc import servicer
+version = sys.argv.pop(1)
+servicer.get_version = lambda: version
+from milvus_lite.cmdline import main
+sys.exit(main())";
+
 /// A server; the process ends with it.
 pub struct Milvus {
     folder: TempDir,
@@ -24,6 +32,8 @@ pub struct Milvus {
     child: Option<Child>,
     /// Of a server that was named: it is not started, and not ended.
     named: Option<String>,
+    /// What it says its version is, if not its own.
+    version: Option<&'static str>,
     /// A name that no other test uses.
     pub collection: String,
 }
@@ -48,18 +58,35 @@ impl Milvus {
         milvus
     }
 
+    /// A new server that says it is of another version.
+    pub fn of_version(version: &'static str) -> Self {
+        let mut milvus = Self::idle();
+        milvus.version = Some(version);
+        milvus.start();
+        milvus
+    }
+
     fn idle() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let collection = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { folder: tempfile::tempdir().expect("a folder"), port, child: None, named: None, collection }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port,
+            child: None,
+            named: None,
+            version: None,
+            collection,
+        }
     }
 
     /// Starts the server, on the data it had if it was killed.
     pub fn start(&mut self) {
-        let program = python_environment().join("bin/milvus-lite");
+        let own = self.version.is_none();
+        let program = python_environment().join(if own { "bin/milvus-lite" } else { "bin/python" });
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
         let child = Command::new(&program)
+            .args(self.version.into_iter().flat_map(|version| ["-c", PRETENDING, version]))
             .args(["server", "--host", "127.0.0.1", "--port", &self.port.to_string(), "--data-dir"])
             .arg(self.data())
             .stdin(Stdio::null())
