@@ -16,6 +16,7 @@ use crate::{
     files::Files,
     layout,
     manifest::{Current, LaneEntry, Manifest},
+    scope::Scope,
 };
 
 /// A chunk as it is stored in a generation.
@@ -43,18 +44,6 @@ pub struct Reader {
 enum Store {
     Here(Box<Files>),
     Elsewhere(Box<Elsewhere>),
-}
-
-/// What a search is confined to.
-#[derive(Debug, Clone)]
-pub struct Scope(Confined);
-
-#[derive(Debug, Clone)]
-enum Confined {
-    /// The chunks a filter lets through.
-    Chunks(Among),
-    /// A filter, which is applied where the lanes lie.
-    Filter(Filter),
 }
 
 /// What the scores of a lane mean that has nothing to say.
@@ -200,13 +189,13 @@ impl Reader {
     /// # Errors
     /// As [`among`](Self::among).
     pub fn scope(&self, filter: &Filter) -> Result<Scope, IndexError> {
-        Ok(Scope(match &self.store {
-            Store::Here(files) => Confined::Chunks(files.among(filter)?),
+        Ok(match &self.store {
+            Store::Here(files) => Scope::of_chunks(files.among(filter)?),
             Store::Elsewhere(place) => {
                 place.ask(|reply| Ask::Check { filter: filter.clone(), reply })?;
-                Confined::Filter(filter.clone())
+                Scope::of_filter(filter.clone())
             }
-        }))
+        })
     }
 
     /// Makes a query ready: `vector` is its own, or empty.
@@ -385,22 +374,6 @@ impl Reader {
         let shared = |text: &str| analysis::query_words(text, ways).iter().filter(|word| wanted.contains(word)).count();
         let best = texts.iter().enumerate().max_by_key(|(at, text)| (shared(text), std::cmp::Reverse(*at)))?;
         (shared(best.1) > 0).then_some(best.0)
-    }
-}
-
-impl Scope {
-    fn chunks(&self) -> Option<&Among> {
-        match &self.0 {
-            Confined::Chunks(among) => Some(among),
-            Confined::Filter(_) => None,
-        }
-    }
-
-    fn filter(&self) -> Option<&Filter> {
-        match &self.0 {
-            Confined::Filter(filter) => Some(filter),
-            Confined::Chunks(_) => None,
-        }
     }
 }
 
