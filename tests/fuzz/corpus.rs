@@ -51,6 +51,11 @@ impl Kept {
         }
     }
 
+    /// Keeps the input that took longest so far, for whoever wants to know why.
+    pub fn keep_slowest(&self, input: &[u8]) {
+        fs::write(self.state.join("slowest"), input).expect("the slowest input is written");
+    }
+
     /// The input that was run last, as [`frame`] wrote it.
     pub fn current(&self) -> Option<Vec<u8>> {
         let framed = fs::read(self.current_file()).ok()?;

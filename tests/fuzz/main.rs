@@ -1,8 +1,10 @@
 //! Fuzzing: whatever reads what others wrote is fed what nobody meant to write.
 //!
 //! `make test` gives every target ten seconds, and each time the same inputs in the same order, so that what it says
-//! depends on the program alone; `FRONTLOAD_FUZZ_SECONDS=3600 cargo test --release --test fuzz` is the long form, which
-//! draws others each time and goes on from what it kept, with names behind `--` for some targets alone. First every kept input is run, then changes of them.
+//! depends on the program alone; `.ci/run` does the same for a minute. `FRONTLOAD_FUZZ_SECONDS=3600 cargo test --release
+//! --test fuzz` is the long form, which draws others each time and goes on from what it kept, with names behind `--` for
+//! some targets alone; `FRONTLOAD_FUZZ_SEED` makes it the same each time too. First every kept input is run, then changes
+//! of them.
 //! A target gets a process of its own, with bounded memory: what ends the process ends no other test, and the input
 //! that did it is kept all the same. `-- replay TARGET FILE` runs one input again.
 
@@ -29,6 +31,9 @@ use targets::{TARGETS, Target};
 /// How long each target runs when nothing is said, and from which seed.
 const SECONDS: u64 = 10;
 const SEED: u64 = 8;
+/// What says otherwise. A time without a seed draws other inputs each time.
+const SECONDS_SAID: &str = "FRONTLOAD_FUZZ_SECONDS";
+const SEED_SAID: &str = "FRONTLOAD_FUZZ_SEED";
 /// What a target's process may take, in KiB of address space: stacks and the allocator's reserves are in it.
 const MEMORY_KIB: u64 = 3 << 20;
 
@@ -37,7 +42,9 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["run", target] => {
-            runner::run(named(target), seconds().unwrap_or(SECONDS), seconds().is_none().then_some(SEED))
+            let seconds = said(SECONDS_SAID);
+            let seed = said(SEED_SAID).or_else(|| seconds.is_none().then_some(SEED));
+            runner::run(named(target), seconds.unwrap_or(SECONDS), seed)
         }
         ["replay", target, file] => {
             let input = fs::read(file).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -53,16 +60,17 @@ fn named(name: &str) -> &'static Target {
     TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("{name}: there are {}", names()))
 }
 
-fn seconds() -> Option<u64> {
-    let said = env::var("FRONTLOAD_FUZZ_SECONDS").ok()?;
-    Some(said.parse().unwrap_or_else(|_| panic!("FRONTLOAD_FUZZ_SECONDS: {said:?} seconds?")))
+/// A number that the environment gives.
+fn said(name: &str) -> Option<u64> {
+    let said = env::var(name).ok()?;
+    Some(said.parse().unwrap_or_else(|_| panic!("{name}: {said:?} is no number")))
 }
 
 /// Runs the targets whose names hold one of the words, as many side by side as there are processors.
 fn campaign(words: &[&str]) -> ExitCode {
     let chosen = |target: &&Target| words.is_empty() || words.iter().any(|word| target.name.contains(word));
     let targets: Vec<&Target> = TARGETS.iter().filter(chosen).collect();
-    println!("fuzzing {} targets for {} s each", targets.len(), seconds().unwrap_or(SECONDS));
+    println!("fuzzing {} targets for {} s each", targets.len(), said(SECONDS_SAID).unwrap_or(SECONDS));
     let (next, told) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {

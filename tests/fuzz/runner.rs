@@ -27,6 +27,8 @@ use crate::{
 pub const HEADINGS: &str = " executions    CPU s  outcomes  slowest ms";
 /// An input that takes longer is a finding. None should take a hundredth of it.
 const HANGS_SECONDS: u32 = 30;
+/// The slowest input is kept when it takes longer, to be looked at.
+const SLOW: Duration = Duration::from_millis(100);
 /// Longer inputs are run, but not changed any further.
 const KEPT_BYTES: usize = 8 << 10;
 /// Inputs that are changed.
@@ -52,8 +54,8 @@ pub fn once(target: &Target, input: &[u8]) -> String {
 
 /// Runs a target and leaves its figures, or what it panicked with, where its caller looks.
 ///
-/// From a seed the inputs are the same each time, and nothing is kept; without one they are others, and it goes on
-/// from those that were kept.
+/// From a seed the inputs are the same each time, and what is new is not kept; without one they are others, and it goes
+/// on from those that were kept.
 pub fn run(target: &'static Target, seconds: u64, seed: Option<u64>) -> ExitCode {
     let kept = Kept::of(target.name);
     let inputs = kept.inputs(seed.is_none());
@@ -82,7 +84,7 @@ impl Run {
         time: Duration,
     ) -> Result<(), Box<dyn Any + Send>> {
         for input in &pool {
-            self.input(input)?;
+            self.input(kept, input)?;
         }
         pool.retain(|input| input.len() <= KEPT_BYTES);
         let begun = Instant::now();
@@ -90,7 +92,7 @@ impl Run {
         let mut mutator = Mutator::new(self.target.words, self.target.longest, seed);
         while begun.elapsed() < time {
             let input = mutator.next(&pool);
-            let is_new = self.input(&input)?;
+            let is_new = self.input(kept, &input)?;
             if is_new && input.len() <= KEPT_BYTES && pool.len() < MOST_KEPT {
                 pool.push(input);
             }
@@ -103,11 +105,17 @@ impl Run {
 
     /// Runs one input, which is written down before: the process may not live to say which it was. Says whether what
     /// came of it is new.
-    fn input(&mut self, input: &[u8]) -> Result<bool, Box<dyn Any + Send>> {
+    fn input(&mut self, kept: &Kept, input: &[u8]) -> Result<bool, Box<dyn Any + Send>> {
         self.current.rewind().and_then(|()| self.current.write_all(&frame(input))).expect("the input is written");
         let begun = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| (self.target.run)(self.scratch.path(), input)))?;
-        self.slowest = self.slowest.max(begun.elapsed());
+        let took = begun.elapsed();
+        if took > self.slowest {
+            self.slowest = took;
+            if took > SLOW {
+                kept.keep_slowest(input);
+            }
+        }
         EXECUTIONS.fetch_add(1, Ordering::Relaxed);
         Ok(self.outcomes.insert(outcome))
     }
