@@ -8,7 +8,9 @@ use std::{
 };
 
 use frontload_core::{ChunkId, EmbedError, Embedder, Field, Lane, Method, TextRole};
-use frontload_index::{Build, Built, IndexDir, IndexedChunk, Manifest, Reader, WriterLock, body_text, write};
+use frontload_index::{
+    Build, Built, DEFAULT_SHARE_ABOVE, IndexDir, IndexedChunk, Manifest, Reader, WriterLock, body_text, write,
+};
 use tempfile::TempDir;
 
 use crate::{Result, data::Data, figures::timed};
@@ -152,6 +154,7 @@ impl<'a> Excerpt<'a> {
             tuning: None,
             fusion: self.like.fusion,
             graph_rows,
+            share_above: DEFAULT_SHARE_ABOVE,
             concatenated: false,
             copied_from: None,
             afresh: false,

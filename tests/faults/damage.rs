@@ -4,12 +4,11 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use frontload_enrich::{Record, scan};
-use frontload_index::{IndexDir, IndexError, Reader, verify};
+use frontload_index::{IndexDir, Reader, verify};
 
 use super::{Counts, Figures, Form, Village, village::copy};
 
@@ -127,20 +126,16 @@ pub(super) fn replaced(path: &Path, cut: bool, spare: &Path, choices: &mut fastr
     format!("{}, damaged at byte {at}", path.display())
 }
 
-/// Opens the index: the damage is seen, and either the generation before answers or, where both share the file, none.
+/// Opens the index: the damage is seen, and the generation before answers.
 fn unused(village: &Village, path: &Path, how: &str) -> &'static str {
     let dir = IndexDir::new(village.index());
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-    let shared = fs::metadata(path).expect("a file").nlink() > 1;
     let became = match Reader::open(&dir) {
         Ok(opened) if opened.stale.is_some() => "the generation before answers",
         // A digit of a hash in capitals is the same digit.
         Ok(_) => {
             assert_eq!(name, "CURRENT", "{how}: not seen");
             return "harmless";
-        }
-        Err(IndexError::Corrupt { .. } | IndexError::Newer { .. } | IndexError::Older { .. }) if shared => {
-            "both generations share it and none answers"
         }
         Err(error) => panic!("{how}: {error}"),
     };

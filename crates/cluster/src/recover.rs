@@ -57,6 +57,7 @@ pub fn recover(
         tuning: manifest.tuning.as_ref(),
         fusion: manifest.fusion,
         graph_rows: frontload_index::DEFAULT_GRAPH_ROWS,
+        share_above: frontload_index::DEFAULT_SHARE_ABOVE,
         concatenated: weights.keys().any(|lane| lane.field == Field::Concatenated),
         copied_from: Some(&connection.uri),
         afresh: true,

@@ -8,7 +8,7 @@ use std::{
 use frontload_core::{Against, Chunk, Embedder, Field, Fusion, Lane, Schema, Source};
 use frontload_corpus::Corpus;
 use frontload_enrich::{Collected, Outcome, Settings, collect, tally};
-use frontload_index::{Build, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, Reader, write};
+use frontload_index::{Build, DEFAULT_GRAPH_ROWS, DEFAULT_SHARE_ABOVE, IndexDir, IndexedChunk, Reader, write};
 
 use crate::{
     EngineError,
@@ -120,6 +120,7 @@ pub(crate) fn publish(
         tuning: settings.tuning.as_ref(),
         fusion: settings.tuning.as_ref().and_then(|tuning| tuning.fusion).unwrap_or(DEFAULT_FUSION),
         graph_rows: settings.graph_rows.unwrap_or(DEFAULT_GRAPH_ROWS),
+        share_above: DEFAULT_SHARE_ABOVE,
         concatenated: settings.concatenated,
         copied_from: None,
         afresh,

@@ -29,7 +29,7 @@ pub use reader::{IndexedChunk, LaneQuery, Opened, Reader};
 pub use scope::Scope;
 pub use source::{KeptVectors, VectorRow};
 pub use verify::{Finding, verify};
-pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, body_text, remove_older, write};
+pub use writer::{Build, Built, DEFAULT_GRAPH_ROWS, DEFAULT_SHARE_ABOVE, body_text, remove_older, write};
 
 /// Why an index cannot be used. Every message names the path and what to do.
 #[derive(Debug, thiserror::Error)]

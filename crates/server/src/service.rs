@@ -260,7 +260,7 @@ mod tests {
 
     use frontload_core::{EmbedError, Fusion, Lane, TextRole};
     use frontload_engine::Manner;
-    use frontload_index::{Build, DEFAULT_GRAPH_ROWS, IndexDir, IndexedChunk, WriterLock};
+    use frontload_index::{Build, DEFAULT_GRAPH_ROWS, DEFAULT_SHARE_ABOVE, IndexDir, IndexedChunk, WriterLock};
     use tempfile::TempDir;
     use tonic_types::StatusExt;
 
@@ -322,6 +322,7 @@ mod tests {
             tuning: None,
             fusion: Fusion::Rrf { k: 60.0 },
             graph_rows: DEFAULT_GRAPH_ROWS,
+            share_above: DEFAULT_SHARE_ABOVE,
             concatenated: false,
             copied_from: None,
             afresh: true,

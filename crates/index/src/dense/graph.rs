@@ -170,14 +170,3 @@ fn measure(
     let (ten, hundred) = (share(sum(|one| one.0), sum(|one| one.1)), share(sum(|one| one.2), sum(|one| one.3)));
     (ten, hundred, probes.len() as u64)
 }
-
-/// Shares a graph's files with the generation they are from.
-pub(crate) fn carry_graph(from: &Path, to: &Path, field: &Field) -> Result<(), IndexError> {
-    for name in layout::graph_files(field) {
-        let (old, new) = (from.join(&name), to.join(&name));
-        fs::hard_link(&old, &new)
-            .or_else(|_| fs::copy(&old, &new).map(drop))
-            .map_err(|source| IndexError::io(&new, source))?;
-    }
-    Ok(())
-}

@@ -12,7 +12,7 @@ mod rows;
 mod vectors;
 
 pub use graph::GraphEntry;
-pub(crate) use graph::{carry_graph, reached, write_graph};
+pub(crate) use graph::{reached, write_graph};
 pub(crate) use lane::{DenseLane, read_rows, write_rows};
 pub(crate) use rows::{Row, Rows};
 pub(crate) use vectors::Vectors;

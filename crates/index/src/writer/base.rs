@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frontload_core::Lane;
+use frontload_core::{Field, Lane};
 
 use crate::{
     IndexDir, IndexError, analysis,
@@ -27,18 +27,21 @@ pub(super) struct Base {
     pub words: Words,
     /// Taken out by whoever goes on with them.
     pub vectors: Option<Vectors>,
+    /// Whether its files are shared with the new one, or copied.
+    shares: bool,
 }
 
 impl Base {
-    /// Opens the live generation, if there is one that is whole.
-    pub fn open(dir: &IndexDir) -> Option<Self> {
+    /// Opens the live generation, if there is one that is whole. With more bytes than these, it shares its files.
+    pub fn open(dir: &IndexDir, share_above: u64) -> Option<Self> {
         let current = Current::read(dir).ok()?;
         let folder = dir.generation(&current.generation);
         let manifest = Manifest::read(&folder, Some(current.manifest)).ok()?;
         manifest.check_files(&folder).ok()?;
         let words = Words::open(&folder.join(layout::BM25), manifest.metadata.clone()).ok()?;
         let vectors = Vectors::read(&folder, manifest.dimension, manifest.vector_parts).ok()?;
-        Some(Self { folder, manifest, words, vectors: Some(vectors) })
+        let shares = manifest.files.iter().map(|entry| entry.bytes).sum::<u64>() > share_above;
+        Some(Self { folder, manifest, words, vectors: Some(vectors), shares })
     }
 
     /// The number of the live generation, whole or not.
@@ -64,30 +67,148 @@ impl Base {
         segments < MOST_SEGMENTS && alive > 0.0 && dead.max(added as f64) <= alive * MOST_DEAD
     }
 
-    /// Shares its segments, which nobody ever changes, with a new folder.
-    pub fn share_words(&self, folder: &Path) -> Result<(), IndexError> {
-        for entry in &self.manifest.files {
-            if entry.path.starts_with(layout::BM25) {
-                share(&self.folder, folder, &entry.path)?;
-            }
+    /// Carries its segments, which nobody ever changes, into a new folder.
+    pub fn carry_words(&self, folder: &Path) -> Result<(), IndexError> {
+        let words = self.manifest.files.iter().filter(|entry| entry.path.starts_with(layout::BM25));
+        words.into_iter().try_for_each(|entry| self.carry(folder, &entry.path))
+    }
+
+    /// Carries the first parts of its vectors.
+    pub fn carry_vectors(&self, folder: &Path, parts: usize) -> Result<(), IndexError> {
+        for part in 0..parts {
+            self.carry(folder, &layout::vectors_file(part))?;
+            self.carry(folder, &layout::keys_file(part))?;
         }
         Ok(())
     }
 
-    /// Shares the first parts of its vectors.
-    pub fn share_vectors(&self, folder: &Path, parts: usize) -> Result<(), IndexError> {
-        for part in 0..parts {
-            share(&self.folder, folder, &layout::vectors_file(part))?;
-            share(&self.folder, folder, &layout::keys_file(part))?;
+    /// Carries a graph.
+    pub fn carry_graph(&self, folder: &Path, field: &Field) -> Result<(), IndexError> {
+        layout::graph_files(field).iter().try_for_each(|name| self.carry(folder, name))
+    }
+
+    /// A copy of a file, so that damage to one of them leaves the other; of a large generation's the same file under a
+    /// second name, where the disk has such a thing. tantivy's `meta.json` is replaced whole by its writer, never
+    /// written into, so that the first name keeps what it had.
+    fn carry(&self, to: &Path, name: &str) -> Result<(), IndexError> {
+        let (old, new) = (self.folder.join(name), to.join(name));
+        if self.shares && fs::hard_link(&old, &new).is_ok() {
+            return Ok(());
         }
-        Ok(())
+        fs::copy(&old, &new).map_err(|source| IndexError::io(&new, source))?;
+        // It will be described by what it is then: damage must not come along.
+        let known = self.manifest.files.iter().find(|entry| entry.path == name);
+        known.map_or(Ok(()), |entry| entry.check(to))
     }
 }
 
-/// The same file under a second name; a copy where the disk has no such thing. tantivy's `meta.json` is replaced
-/// whole by its writer, never written into, so that the first name keeps what it had.
-fn share(from: &Path, to: &Path, name: &str) -> Result<(), IndexError> {
-    let (old, new) = (from.join(name), to.join(name));
-    let linked = fs::hard_link(&old, &new).or_else(|_| fs::copy(&old, &new).map(drop));
-    linked.map_err(|source| IndexError::io(&new, source))
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use frontload_core::{Chunk, EmbedError, Embedder, Fusion, TextRole};
+
+    use super::*;
+    use crate::{Build, IndexedChunk, Opened, Reader, WriterLock, write};
+
+    /// Texts stand in the direction of their length.
+    struct Lengths;
+
+    impl Embedder for Lengths {
+        fn fingerprint(&self) -> &'static str {
+            "lengths"
+        }
+
+        fn dimension(&self) -> usize {
+            2
+        }
+
+        fn prefix(&self, _role: TextRole) -> &'static str {
+            ""
+        }
+
+        fn pieces<'t>(&self, text: &'t str, _role: TextRole) -> Vec<&'t str> {
+            vec![text]
+        }
+
+        fn embed(&mut self, texts: &[&str], _role: TextRole) -> Result<Vec<Vec<f32>>, EmbedError> {
+            let vector = |text: &&str| vec![(text.len() as f32).sin(), (text.len() as f32).cos()];
+            Ok(texts.iter().map(vector).collect())
+        }
+    }
+
+    fn published(dir: &IndexDir, share_above: u64, passages: usize) {
+        let chunk = |number: usize| {
+            let text = format!("Passage {number} of {}.", "many ".repeat(number));
+            let chunk =
+                Chunk { document: format!("p{number}"), span: (0, text.len() as u32), text, ..Chunk::default() };
+            IndexedChunk { chunk, handles: Vec::new(), rejected: Vec::new(), said: Vec::new() }
+        };
+        let chunks: Vec<IndexedChunk> = (0..passages).map(chunk).collect();
+        let build = Build {
+            chunks: &chunks,
+            schema: None,
+            model: None,
+            weight: &|_: &Lane| 1.0,
+            tuning: None,
+            fusion: Fusion::Rrf { k: 60.0 },
+            graph_rows: 5,
+            share_above,
+            concatenated: false,
+            copied_from: None,
+            afresh: false,
+        };
+        let lock = WriterLock::take(dir).expect("free");
+        write(dir, &lock, &build, &mut Lengths, &mut |_, _| ControlFlow::Continue(())).expect("written");
+    }
+
+    /// Every file of the live generation, damaged one after another: how often the generation before answered, and how
+    /// often none did.
+    fn fallen_back(share_above: u64) -> (usize, usize) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = IndexDir::new(folder.path().to_owned());
+        published(&dir, share_above, 20);
+        published(&dir, share_above, 21);
+        let Opened { reader, stale } = Reader::open(&dir).expect("opens");
+        assert!(stale.is_none() && reader.manifest().generation == 2);
+        let mut answered = (0, 0);
+        for entry in &reader.manifest().files {
+            let path = reader.folder().expect("a folder").join(&entry.path);
+            let whole = fs::read(&path).expect("read");
+            let mut damaged = whole.clone();
+            // An empty file has nothing to damage but its length.
+            damaged.first_mut().map_or_else(Default::default, |byte| *byte ^= 1);
+            damaged.resize(whole.len().max(1), 0);
+            fs::write(&path, damaged).expect("written");
+            match Reader::open(&dir) {
+                Ok(Opened { reader, stale: Some(_) }) if reader.manifest().generation == 1 => answered.0 += 1,
+                Ok(_) => panic!("{}: not seen", entry.path),
+                Err(_) => answered.1 += 1,
+            }
+            fs::write(&path, whole).expect("written");
+        }
+        answered
+    }
+
+    #[test]
+    fn a_damaged_file_leaves_the_generation_before_whole_unless_they_share_it() {
+        let (answered, unanswered) = fallen_back(u64::MAX);
+        assert!(answered > 10 && unanswered == 0, "{answered} {unanswered}");
+        let (answered, unanswered) = fallen_back(0);
+        assert!(answered > 0 && unanswered > 4, "{answered} {unanswered}");
+    }
+
+    #[test]
+    fn damage_does_not_come_along() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = IndexDir::new(folder.path().to_owned());
+        published(&dir, u64::MAX, 20);
+        let base = Base::open(&dir, u64::MAX).expect("a base");
+        let name = layout::vectors_file(0);
+        fs::write(base.folder.join(&name), "not vectors").expect("written");
+        let next = folder.path().join("next");
+        fs::create_dir_all(next.join("dense")).expect("made");
+        let carried = base.carry_vectors(&next, 1);
+        assert!(carried.is_err_and(|error| error.to_string().contains(&name)));
+    }
 }

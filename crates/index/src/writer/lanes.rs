@@ -8,7 +8,7 @@ use super::{Plan, base::Base, embedding::Embedded};
 use crate::{
     IndexError,
     analysis::Analysis,
-    dense::{GraphEntry, Row, Rows, Vectors, carry_graph, reached, read_rows, write_graph, write_rows},
+    dense::{GraphEntry, Row, Rows, Vectors, reached, read_rows, write_graph, write_rows},
     manifest::LaneEntry,
 };
 
@@ -84,7 +84,7 @@ fn graph(
         let (dead, beside) = (points.saturating_sub(live), rows.vectors().len() - live);
         let most = points as f64 * MOST_BESIDE;
         if (dead as f64) <= most && (beside as f64) <= most {
-            carry_graph(&base.folder, folder, field)?;
+            base.carry_graph(folder, field)?;
             return Ok(Some(entry));
         }
     }

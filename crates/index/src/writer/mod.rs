@@ -1,8 +1,8 @@
 //! Writing a generation: built in a folder of its own, synced, described by a manifest written last, and
 //! published by one rename. Until then nothing a reader sees has changed.
 //!
-//! What the live generation already holds is not made again: its segments, vectors and graphs are shared as files,
-//! and only what changed is written beside them, until so much has changed that all is written afresh.
+//! What the live generation already holds is not made again: its segments, vectors and graphs are copied, or shared as
+//! files, and only what changed is written beside them, until so much has changed that all is written afresh.
 
 mod base;
 mod embedding;
@@ -39,6 +39,10 @@ pub use publish::remove_older;
 /// hundred and takes a minute to build (docs/search.md).
 pub const DEFAULT_GRAPH_ROWS: usize = 50_000;
 
+/// A live generation of more bytes than this shares its files with the next one. What is copied costs its bytes once
+/// more, on the disk and in time (docs/reliability.md), and is what is left when a file of the live one is damaged.
+pub const DEFAULT_SHARE_ABOVE: u64 = 256 << 20;
+
 /// What goes into a generation.
 pub struct Build<'a> {
     /// Every chunk with its handles.
@@ -55,6 +59,8 @@ pub struct Build<'a> {
     pub fusion: Fusion,
     /// Lanes with at least this many vectors get a graph.
     pub graph_rows: usize,
+    /// A live generation of more bytes than this shares its files with the new one.
+    pub share_above: u64,
     /// Whether the baseline lanes over text and handles together are built.
     pub concatenated: bool,
     /// Where the chunks were copied from, when they do not come from the ledger of this folder.
@@ -119,10 +125,10 @@ pub fn write(
         fs::create_dir_all(&path).map_err(|source| IndexError::io(&path, source))?;
     }
     let mut plan = Plan::new(build);
-    let mut base = Base::open(dir);
+    let mut base = Base::open(dir, build.share_above);
     let on_top = base.as_ref().is_some_and(|base| plan.number_on_top_of(base));
     if let Some(base) = base.as_ref().filter(|_| on_top) {
-        base.share_words(&folder)?;
+        base.carry_words(&folder)?;
     }
     bm25::write(&folder.join(layout::BM25), &plan.change())?;
     Places::of(build.chunks, &plan.ids).write(&folder)?;
@@ -135,7 +141,7 @@ pub fn write(
     let lanes = lanes::write(&folder, &plan, (base, on_top), (&rows, &embedded))?;
     let (carried, parts) = (embedded.vectors.stored_parts(), embedded.vectors.write_new(&folder)?);
     if let Some(base) = base {
-        base.share_vectors(&folder, carried)?;
+        base.carry_vectors(&folder, carried)?;
     }
     let documents: HashSet<(&str, &str)> =
         build.chunks.iter().map(|chunk| (chunk.chunk.source.as_str(), chunk.chunk.document.as_str())).collect();
