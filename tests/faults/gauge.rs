@@ -69,6 +69,15 @@ impl Trend {
         }
     }
 
+    /// By how much values grew in each quarter of the time, from line to line: what warms up grows less and less.
+    pub fn by_quarters(points: &[(f64, f64)]) -> [f64; 4] {
+        std::array::from_fn(|quarter| {
+            let part = &points[points.len() * quarter / 4..points.len() * (quarter + 1) / 4];
+            let seconds = part.last().zip(part.first()).map_or(0.0, |(last, first)| last.0 - first.0);
+            Self::of(part).slope_per_hour / HOUR * seconds
+        })
+    }
+
     pub fn told(&self, unit: &str) -> String {
         let Self { least, most, slope_per_hour, error_per_hour } = self;
         format!("{least:.1} to {most:.1}{unit}, slope {slope_per_hour:+.2} ± {error_per_hour:.2}{unit} an hour")
@@ -85,5 +94,9 @@ fn a_line_has_its_slope() {
     check(&[(0.0, 5.0), (1.0, 7.0), (2.0, 9.0)], 2.0, 0.0);
     // By hand: residuals 0.5, -1, 0.5; their squares sum to 1.5, over 1 and over 2.
     check(&[(0.0, 1.0), (1.0, 0.0), (2.0, 2.0)], 0.5, 0.75_f64.sqrt());
+    let bend: Vec<(f64, f64)> = (0..8).map(|at| (f64::from(at), f64::from(at.min(4) * 2))).collect();
+    for (grew, expected) in Trend::by_quarters(&bend).into_iter().zip([2.0, 2.0, 0.0, 0.0]) {
+        assert!((grew - expected).abs() < 1e-9, "{grew} where {expected} was expected");
+    }
     assert_eq!(Trend::of(&[(0.0, 1.5), (1.0, 0.5)]).told(" MB").split(',').next(), Some("0.5 to 1.5 MB"));
 }

@@ -26,6 +26,8 @@ const CLIENTS: u64 = 4;
 const PACE: Duration = Duration::from_millis(50);
 /// A client that failed so often is heard.
 const MOST_FAILED: usize = 20;
+/// Generations that are published, in the longest soak.
+const MOST_PUBLISHED: u32 = 1000;
 /// Generations on the disk: the live one and the one to fall back on; while one is published there is one more.
 const KEPT: usize = 2;
 /// Descriptors and threads that come and go with calls, and descriptors that stay when all clients are gone.
@@ -126,7 +128,7 @@ fn sampled(form: Form, stop: &AtomicBool, look: &(dyn Fn() -> Option<Sample> + S
 
 /// Changes the corpus and publishes, every so often; how many times, or what went wrong.
 fn publishes(village: &mut Village, form: Form) -> Result<usize, String> {
-    let every = (form.soak / 30).clamp(Duration::from_secs(3), Duration::from_secs(60));
+    let every = (form.soak / MOST_PUBLISHED).max(Duration::from_secs(3));
     let (mut choices, started) = (form.choices(), Instant::now());
     let mut published = 0;
     while started.elapsed() < form.soak {
@@ -140,7 +142,8 @@ fn publishes(village: &mut Village, form: Form) -> Result<usize, String> {
         if kept.len() > KEPT {
             return Err(format!("after publish {published} there are the generations {kept:?}"));
         }
-        thread::sleep(every.min(form.soak.saturating_sub(started.elapsed())));
+        let next = (every * (published as u32)).min(form.soak);
+        thread::sleep(next.saturating_sub(started.elapsed()));
     }
     Ok(published)
 }
@@ -177,6 +180,8 @@ fn figures(form: Form, (published, calls): (&Result<usize, String>, &Calls), sam
     let trend = |value: fn(&Sample) -> f64| {
         Trend::of(&warm.iter().map(|sample| (sample.seconds, value(sample))).collect::<Vec<_>>())
     };
+    let anonymous: Vec<(f64, f64)> =
+        warm.iter().map(|sample| (sample.seconds, sample.anonymous_kb as f64 / 1024.0)).collect();
     let published = published.as_ref().map_or_else(Clone::clone, |count| format!("{count} publishes"));
     let most = samples.iter().map(|sample| sample.generations).max().unwrap_or(0);
     let made: Vec<String> = calls.made.iter().map(|(what, count)| format!("{what} {count}")).collect();
@@ -190,6 +195,10 @@ fn figures(form: Form, (published, calls): (&Result<usize, String>, &Calls), sam
         format!("soak, calls: {}", made.join(", ")),
         format!("soak, resident memory: {}", trend(|sample| sample.resident_kb as f64 / 1024.0).told(" MB")),
         format!("soak, of it anonymous: {}", trend(|sample| sample.anonymous_kb as f64 / 1024.0).told(" MB")),
+        format!(
+            "soak, anonymous memory grew by {:.2?} MB in the quarters of that time",
+            Trend::by_quarters(&anonymous)
+        ),
         format!("soak, descriptors: {}", trend(|sample| sample.descriptors as f64).told("")),
         format!("soak, threads: {}", trend(|sample| sample.threads as f64).told("")),
     ]
@@ -197,5 +206,5 @@ fn figures(form: Form, (published, calls): (&Result<usize, String>, &Calls), sam
 
 #[test]
 fn a_service_in_use_does_not_grow() {
-    assert_eq!(run(Form::SHORT).len(), 7);
+    assert_eq!(run(Form::SHORT).len(), 8);
 }
