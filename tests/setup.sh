@@ -1,7 +1,8 @@
 #!/bin/sh
 # What only the tests need: ir_measures, the public tool our measures are compared with, pinned by hash, into an ignored
 # folder (ir_measures MIT, pytrec-eval-terrier MIT, numpy and scipy BSD-3-Clause); a browser for the page, the system's
-# own (Chromium, BSD-3-Clause and others); and strace (LGPL-2.1-or-later).
+# own (Chromium, BSD-3-Clause and others); and strace (LGPL-2.1-or-later) and
+# faketime (GPL-2.0).
 #
 # usage: setup.sh MODELS_DIR
 set -eu
@@ -33,7 +34,8 @@ need() {
 }
 
 need chromedriver "chromium chromium-driver" " (macOS: brew install --cask chromium chromedriver)"
-# What breaks the program at chosen system calls; the tests of that are Linux's alone.
+# What breaks the program at chosen system calls, and sets its clock; the tests of that are Linux's alone.
 if [ "$(uname)" = Linux ]; then
     need strace strace ""
+    need faketime faketime ""
 fi

@@ -4,7 +4,8 @@
 //! unless told otherwise, every system call at which a run can be killed or fail, 1,000 blows to every kind of file, ten
 //! minutes of a service under load. Data: a corpus of some forty entries and a scripted model; every choice follows from
 //! the seed. A run ends at the first thing that does not hold, with a message that names it; else its figures are
-//! printed, a line each. Sections: kill, syscalls, damage, state, child, space, tmpfs, power, random, soak.
+//! printed, a line each. Sections: kill, syscalls, damage, state, child, space, tmpfs, power, clock, random,
+//! soak.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 

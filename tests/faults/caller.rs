@@ -23,7 +23,11 @@ pub struct Caller {
 
 impl Caller {
     pub fn start(bench: &Bench) -> Self {
-        let served = Served::start(bench, &["--no-model"]);
+        Self::of(Served::start(bench, &["--no-model"]))
+    }
+
+    /// A client of what is served.
+    pub fn of(served: Served) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let client = runtime.block_on(served.client());
         Self { client, runtime, served }

@@ -7,6 +7,7 @@
 mod account;
 mod caller;
 mod child;
+mod clock;
 mod damage;
 mod disk;
 mod gauge;
@@ -66,7 +67,7 @@ pub type Section = fn(Form) -> Figures;
 
 /// Every section, in the order of their names' importance.
 #[allow(dead_code)] // as above
-pub const SECTIONS: [(&str, Section); 10] = [
+pub const SECTIONS: [(&str, Section); 11] = [
     ("kill", kill::run),
     ("syscalls", syscalls::run),
     ("damage", damage::run),
@@ -75,6 +76,7 @@ pub const SECTIONS: [(&str, Section); 10] = [
     ("space", space::run),
     ("tmpfs", space::small_disk),
     ("power", power::run),
+    ("clock", clock::run),
     ("random", random::run),
     ("soak", soak::run),
 ];

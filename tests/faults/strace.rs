@@ -93,17 +93,10 @@ pub const CHANGES: &str = "write,pwrite64,writev,fsync,fdatasync,rename,renameat
 /// Runs a command of the village under strace.
 pub fn traced(village: &Village, options: &[&str], arguments: &[&str]) -> (Ended, Vec<Call>) {
     let log = village.bench.path("strace.log");
-    let program = village.command(arguments);
-    let mut command = Command::new("strace");
-    command.args(["-y", "-o"]).arg(&log).args(options).arg(program.get_program()).args(program.get_args());
-    command.current_dir(village.bench.path("")).stdin(std::process::Stdio::null());
-    for (name, value) in program.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    let ended = Ended::of(command.output().expect("strace runs; it is among what the tests need"));
-    (ended, read(&log))
+    let mut strace = Command::new("strace");
+    strace.args(["-y", "-o"]).arg(&log).args(options);
+    let output = village.command_under(strace, arguments).output();
+    (Ended::of(output.expect("strace runs; it is among what the tests need")), read(&log))
 }
 
 /// A call that can be made to fail, or to be the last.

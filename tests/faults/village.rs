@@ -6,7 +6,7 @@ use std::{
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use frontload_index::{IndexDir, Reader, verify};
@@ -128,6 +128,15 @@ impl Village {
         self.script(&mut command);
         command.process_group(0);
         command
+    }
+
+    /// The same, run by another program.
+    pub fn command_under(&self, mut wrapper: Command, arguments: &[&str]) -> Command {
+        let program = self.command(arguments);
+        wrapper.arg(program.get_program()).args(program.get_args());
+        wrapper.current_dir(self.bench.path("")).stdin(Stdio::null());
+        wrapper.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        wrapper
     }
 
     /// What the scripted model needs around it.

@@ -5,6 +5,7 @@
 //! Parser, gates and state can change or be lost without another call.
 
 mod answer;
+mod caught;
 mod collect;
 mod erase;
 mod estimate;

@@ -3,16 +3,18 @@
 
 use std::{
     fs, io,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use frontload_core::{ChunkKey, Digest, fold};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Damage, Ledger, Place, Record, Settings, call_id};
+use crate::{
+    caught::{Closing, caught},
+    ledger::{Damage, Ledger, Place, Record, Settings, call_id},
+};
 
 /// sled's own default is a gigabyte.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -31,6 +33,14 @@ pub enum StateError {
         path: PathBuf,
         /// sled's word.
         reason: String,
+    },
+    /// sled does not start then.
+    #[error(
+        "state {path}: the clock stands before 1970; nothing was touched: set the clock, then run the command again"
+    )]
+    Clock {
+        /// The folder.
+        path: PathBuf,
     },
     /// The folder of a broken state cannot be moved aside.
     #[error("state {path}: {source}")]
@@ -62,6 +72,14 @@ pub(crate) struct Attempts {
 /// The open state.
 pub struct State {
     path: PathBuf,
+    /// sled syncs when it is closed, and panics when that fails. What is lost then is read from the ledger again.
+    sled: Closing<Trees>,
+    /// Lines of the ledger that could not be read while catching up.
+    pub damage: Vec<Damage>,
+}
+
+/// What sled keeps.
+struct Trees {
     db: sled::Db,
     answers: sled::Tree,
     imports: sled::Tree,
@@ -69,8 +87,6 @@ pub struct State {
     reviews: sled::Tree,
     aliases: sled::Tree,
     purges: sled::Tree,
-    /// Lines of the ledger that could not be read while catching up.
-    pub damage: Vec<Damage>,
 }
 
 impl State {
@@ -80,6 +96,10 @@ impl State {
     /// # Errors
     /// When sled cannot work in the folder at all, or the ledger cannot be read.
     pub fn open(path: &Path, ledger: &Ledger) -> Result<Self, crate::EnrichError> {
+        // sled would panic, and a state that is whole would be taken for a broken one.
+        if SystemTime::now() < UNIX_EPOCH {
+            return Err(StateError::Clock { path: path.to_owned() }.into());
+        }
         clear_half_snapshots(path).map_err(|source| StateError::Io { path: path.to_owned(), source })?;
         let mut state = match open_sled(path) {
             Ok(state) if state.applied()?.is_none_or(|applied| applied <= ledger.end()) => state,
@@ -110,13 +130,13 @@ impl State {
         match record {
             Record::Settings(_) => {
                 let value = value(Known { place, answered: true });
-                self.db.insert("settings", value).map_err(|error| self.wrong(&error))?;
+                self.sled.db.insert("settings", value).map_err(|error| self.wrong(&error))?;
             }
             Record::Answer(settled) => {
                 let known = Known { place, answered: settled.items().is_ok() };
-                self.attempts.remove(call_id(&settled.kinds).0).map_err(|error| self.wrong(&error))?;
+                self.sled.attempts.remove(call_id(&settled.kinds).0).map_err(|error| self.wrong(&error))?;
                 for key in settled.kinds.values() {
-                    self.answers.insert(key.0, value(known)).map_err(|error| self.wrong(&error))?;
+                    self.sled.answers.insert(key.0, value(known)).map_err(|error| self.wrong(&error))?;
                 }
             }
             Record::Attempt { call, alone } => {
@@ -127,11 +147,11 @@ impl State {
                     open.together += 1;
                 }
                 let value = serde_json::to_vec(&open).unwrap_or_default();
-                self.attempts.insert(call.0, value).map_err(|error| self.wrong(&error))?;
+                self.sled.attempts.insert(call.0, value).map_err(|error| self.wrong(&error))?;
             }
             Record::Released { calls } => {
                 for call in calls {
-                    self.attempts.remove(call.0).map_err(|error| self.wrong(&error))?;
+                    self.sled.attempts.remove(call.0).map_err(|error| self.wrong(&error))?;
                 }
             }
             Record::Ran { .. } | Record::Erased {} => {}
@@ -139,51 +159,51 @@ impl State {
                 let handle = Digest::of_parts([decision.kind.as_str(), &fold::fold(&decision.text)]);
                 let key = [decision.chunk.0.0, handle.0].concat();
                 let value = value(Known { place, answered: true });
-                self.reviews.insert(key, value).map_err(|error| self.wrong(&error))?;
+                self.sled.reviews.insert(key, value).map_err(|error| self.wrong(&error))?;
             }
             Record::Alias { alias, holds, .. } => {
                 let key = Digest::of_parts([alias.kind.as_str(), &alias.text, &alias.means]);
                 let value = value(Known { place, answered: *holds });
-                self.aliases.insert(key.0, value).map_err(|error| self.wrong(&error))?;
+                self.sled.aliases.insert(key.0, value).map_err(|error| self.wrong(&error))?;
             }
             Record::Purge(purge) => {
                 let key = serde_json::to_vec(&purge.what).unwrap_or_default();
                 let value = value(Known { place, answered: purge.holds });
-                self.purges.insert(key, value).map_err(|error| self.wrong(&error))?;
+                self.sled.purges.insert(key, value).map_err(|error| self.wrong(&error))?;
             }
             Record::Import { chunk, kind, text, .. } => {
                 // Importing a row twice leaves one.
                 let row = Digest::of_parts([kind.as_str(), text]);
                 let key = [chunk.0.0, row.0].concat();
                 let value = value(Known { place, answered: true });
-                self.imports.insert(key, value).map_err(|error| self.wrong(&error))?;
+                self.sled.imports.insert(key, value).map_err(|error| self.wrong(&error))?;
             }
         }
         let after = Place { offset: place.offset + u64::from(place.bytes), bytes: 0, ..place };
         let applied = serde_json::to_vec(&after).unwrap_or_default();
-        self.db.insert("applied", applied).map_err(|error| self.wrong(&error))?;
+        self.sled.db.insert("applied", applied).map_err(|error| self.wrong(&error))?;
         Ok(())
     }
 
     pub(crate) fn answer(&self, key: Digest) -> Result<Option<Known>, StateError> {
-        let value = self.answers.get(key.0).map_err(|error| self.wrong(&error))?;
+        let value = self.sled.answers.get(key.0).map_err(|error| self.wrong(&error))?;
         Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
     }
 
     /// Attempts at a call that no answer, no failure and no stop has ended.
     pub(crate) fn attempts(&self, call: Digest) -> Result<Attempts, StateError> {
-        let value = self.attempts.get(call.0).map_err(|error| self.wrong(&error))?;
+        let value = self.sled.attempts.get(call.0).map_err(|error| self.wrong(&error))?;
         Ok(value.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or_default())
     }
 
     /// Where the imports for one chunk stand, in the order they were imported.
     pub(crate) fn imports(&self, chunk: ChunkKey) -> Result<Vec<Place>, StateError> {
-        self.places(self.imports.scan_prefix(chunk.0.0))
+        self.places(self.sled.imports.scan_prefix(chunk.0.0))
     }
 
     /// Where the last decision about each handle of one chunk stands, the earliest first.
     pub(crate) fn reviews(&self, chunk: ChunkKey) -> Result<Vec<Place>, StateError> {
-        self.places(self.reviews.scan_prefix(chunk.0.0))
+        self.places(self.sled.reviews.scan_prefix(chunk.0.0))
     }
 
     /// Where the last decision about every handle stands, the earliest first.
@@ -191,7 +211,7 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub fn all_reviews(&self) -> Result<Vec<Place>, StateError> {
-        self.places(self.reviews.iter())
+        self.places(self.sled.reviews.iter())
     }
 
     /// Where the last word about every alias stands, the earliest first.
@@ -199,7 +219,7 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub fn aliases(&self) -> Result<Vec<Place>, StateError> {
-        self.places(self.aliases.iter())
+        self.places(self.sled.aliases.iter())
     }
 
     /// Where the last word about everything that was ever taken out stands, the earliest first.
@@ -207,7 +227,7 @@ impl State {
     /// # Errors
     /// When the state cannot be read.
     pub fn purges(&self) -> Result<Vec<Place>, StateError> {
-        self.places(self.purges.iter())
+        self.places(self.sled.purges.iter())
     }
 
     fn places(&self, entries: sled::Iter) -> Result<Vec<Place>, StateError> {
@@ -225,7 +245,7 @@ impl State {
     /// # Errors
     /// When the state or the ledger cannot be read.
     pub fn settings(&self, ledger: &Ledger) -> Result<Option<Settings>, crate::EnrichError> {
-        let Some(value) = self.db.get("settings").map_err(|error| self.wrong(&error))? else { return Ok(None) };
+        let Some(value) = self.sled.db.get("settings").map_err(|error| self.wrong(&error))? else { return Ok(None) };
         let Ok(known) = serde_json::from_slice::<Known>(&value) else { return Ok(None) };
         match ledger.read(known.place)? {
             Record::Settings(settings) => Ok(Some(settings)),
@@ -234,18 +254,25 @@ impl State {
     }
 
     fn applied(&self) -> Result<Option<Place>, StateError> {
-        let value = self.db.get("applied").map_err(|error| self.wrong(&error))?;
+        let value = self.sled.db.get("applied").map_err(|error| self.wrong(&error))?;
         Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
     }
 
     /// Forgets everything: the next to open it, or [`catch_up`](Self::catch_up), reads the ledger from its beginning.
     pub(crate) fn clear(&self) -> Result<(), StateError> {
         // How far it is goes first: what is cleared by half is read anew all the same.
-        let done = self.db.remove("applied").and_then(|_| self.db.flush());
+        let done = self.sled.db.remove("applied").and_then(|_| self.sled.db.flush());
         done.map_err(|error| self.wrong(&error))?;
-        let trees = [&self.answers, &self.imports, &self.attempts, &self.reviews, &self.aliases, &self.purges];
-        let cleared = trees.into_iter().chain([&*self.db]).try_for_each(sled::Tree::clear);
-        cleared.and_then(|()| self.db.flush()).map_err(|error| self.wrong(&error)).map(drop)
+        let trees = [
+            &self.sled.answers,
+            &self.sled.imports,
+            &self.sled.attempts,
+            &self.sled.reviews,
+            &self.sled.aliases,
+            &self.sled.purges,
+        ];
+        let cleared = trees.into_iter().chain([&*self.sled.db]).try_for_each(sled::Tree::clear);
+        cleared.and_then(|()| self.sled.db.flush()).map_err(|error| self.wrong(&error)).map(drop)
     }
 
     /// Reads what the ledger holds beyond what is known.
@@ -274,15 +301,13 @@ fn open_sled(path: &Path) -> Result<State, StateError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
     for _ in 0..LOCK_TRIES {
         // sled panics on some kinds of damage (its issue 1387); that is one more way not to open.
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        match caught(|| config.open()) {
             Ok(Ok(db)) => {
                 let tree = |name: &str| {
-                    catch_unwind(AssertUnwindSafe(|| db.open_tree(name)))
-                        .map_err(|_| wrong("sled panicked".to_owned()))?
-                        .map_err(|error| wrong(error.to_string()))
+                    let opened = caught(|| db.open_tree(name)).map_err(|said| wrong(panicked(&said)))?;
+                    opened.map_err(|error| wrong(error.to_string()))
                 };
-                return Ok(State {
-                    path: path.to_owned(),
+                let trees = Trees {
                     answers: tree("answers")?,
                     imports: tree("imports")?,
                     attempts: tree("attempts")?,
@@ -290,17 +315,21 @@ fn open_sled(path: &Path) -> Result<State, StateError> {
                     aliases: tree("aliases")?,
                     purges: tree("purges")?,
                     db,
-                    damage: Vec::new(),
-                });
+                };
+                return Ok(State { path: path.to_owned(), sled: Closing::new(trees), damage: Vec::new() });
             }
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
                 thread::sleep(Duration::from_millis(50));
             }
             Ok(Err(error)) => return Err(wrong(error.to_string())),
-            Err(_) => return Err(wrong("sled panicked".to_owned())),
+            Err(said) => return Err(wrong(panicked(&said))),
         }
     }
     Err(wrong("its lock is held".to_owned()))
+}
+
+fn panicked(said: &str) -> String {
+    format!("sled gave up: {said}")
 }
 
 /// A crash while sled writes a snapshot leaves a `.generating` file that stops every later open
