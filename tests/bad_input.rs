@@ -20,7 +20,7 @@ fn corpora_that_are_not() {
     bench.write("empty/corpus.jsonl", "");
     bench.write("blank/corpus.jsonl", "{\"_id\": \"a\", \"text\": \"  \"}\n");
     check(&bench, &["index", "--no-handles", "empty"], 2, &["no documents", "empty"]);
-    check(&bench, &["index", "--no-handles", "blank"], 2, &["no documents", "1 items were skipped"]);
+    check(&bench, &["index", "--no-handles", "blank"], 2, &["no documents", "corpus.jsonl:1: its text is empty"]);
     check(&bench, &["index", "--no-handles", "nowhere"], 2, &["nowhere"]);
     check(&bench, &["index", "--no-handles"], 2, &["PATH"]);
     bench.write("bare/a.txt", "A text without a schema beside it.");

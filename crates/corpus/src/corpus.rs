@@ -19,6 +19,8 @@ use crate::{
 
 /// So many items of one file are listed: a damaged one may have millions.
 const MOST_LISTED: usize = 1000;
+/// So many are told of where there is nothing else to tell.
+const MOST_TOLD: usize = 3;
 
 /// Everything readable.
 #[derive(Debug, Default)]
@@ -80,10 +82,18 @@ pub fn read_corpus(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     corpus.documents.par_iter_mut().for_each(language::fill);
     if corpus.documents.is_empty() {
         let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let (paths, skipped) = (paths.join(", "), corpus.skipped.len());
+        let (paths, skipped) = (paths.join(", "), told(&corpus.skipped));
         return Err(CorpusError::Empty { paths, formats: FORMATS, skipped });
     }
     Ok(corpus)
+}
+
+/// The first few items that were skipped, with their reasons.
+fn told(skipped: &[Skipped]) -> String {
+    let first = skipped.iter().take(MOST_TOLD).map(|Skipped { place, reason }| format!("; skipped {place}: {reason}"));
+    let more = skipped.len().saturating_sub(MOST_TOLD);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    first.chain([more]).collect()
 }
 
 impl Corpus {

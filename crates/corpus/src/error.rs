@@ -14,13 +14,13 @@ pub enum CorpusError {
         problem: String,
     },
     /// Not a single document.
-    #[error("{paths}: no documents (read {formats}); {skipped} items were skipped")]
+    #[error("{paths}: no documents (read {formats}){skipped}")]
     Empty {
         /// What was given.
         paths: String,
         /// What is read.
         formats: &'static str,
-        /// How many items were there but unusable.
-        skipped: usize,
+        /// What was there but unusable, and why, behind a semicolon.
+        skipped: String,
     },
 }
