@@ -1,10 +1,14 @@
 //! The index as tools of an assistant: the protocol spoken line by line.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
+use frontload_index::{IndexDir, Reader};
 use serde_json::{Value, json};
 
 use crate::{bench::Bench, served::handled};
@@ -113,5 +117,30 @@ fn a_newer_generation_is_taken_up_between_calls() {
     bench.import(&[("pump", "mood", "patient caution")]);
     let found = spoken.call("search", &json!({"query": "patient caution", "k": 1}));
     assert_eq!(found["structuredContent"]["hits"][0]["matched"]["text"], "patient caution", "{found}");
+    spoken.end();
+}
+
+#[test]
+fn what_cannot_be_read_for_a_while_is_taken_up_afterwards() {
+    const LONGEST: Duration = Duration::from_secs(30);
+    let bench = handled();
+    let mut spoken = Spoken::start(&bench);
+    let mut first = || {
+        let found = spoken.call("search", &json!({"query": "patient caution", "k": 1}));
+        found["structuredContent"]["hits"][0]["matched"]["text"].as_str().unwrap_or_default().to_owned()
+    };
+    bench.import(&[("pump", "mood", "patient caution")]);
+    let generations = Reader::generations(&IndexDir::new(bench.path(".frontload")));
+    let newest = generations.last().expect("a generation");
+    let there = bench.path(&format!(".frontload/generations/gen-{newest:06}/manifest.json"));
+    let away = bench.path("manifest.json");
+    fs::rename(&there, &away).expect("put away");
+    assert_ne!(first(), "patient caution");
+    fs::rename(&away, &there).expect("put back");
+    let started = Instant::now();
+    while first() != "patient caution" {
+        assert!(started.elapsed() < LONGEST, "it is not looked for again");
+        thread::sleep(Duration::from_millis(200));
+    }
     spoken.end();
 }

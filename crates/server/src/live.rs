@@ -83,9 +83,15 @@ impl Live {
     }
 
     /// Why what was published last is not served, empty when it is, and for how long that has been so.
-    pub(crate) fn stale(&self) -> (String, Duration) {
+    pub fn stale(&self) -> (String, Duration) {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.as_ref().map(|refusal| (refusal.why.clone(), refusal.since.elapsed())).unwrap_or_default()
+    }
+
+    /// Takes up a newer generation, if one was published. What could not be read is tried again, the more rarely the
+    /// longer it lasts. Opening reads and hashes every file: this is for threads that may block.
+    pub fn look(&self) {
+        self.refresh(self.is_due());
     }
 
     /// Whether it is time to try again what was refused.
@@ -172,7 +178,7 @@ impl Live {
         loop {
             ticks.tick().await;
             let live = Arc::clone(&self);
-            let _ = tokio::task::spawn_blocking(move || live.refresh(live.is_due())).await;
+            let _ = tokio::task::spawn_blocking(move || live.look()).await;
         }
     }
 }

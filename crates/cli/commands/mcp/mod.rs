@@ -12,11 +12,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, ensure};
-use frontload_core::{Digest, Embedder, Field, Generator};
+use anyhow::Context;
+use frontload_core::{Embedder, Field, Generator};
 use frontload_engine::{Answering, Manner};
-use frontload_index::{IndexDir, IndexError, Manifest, Reader};
+use frontload_index::{IndexError, Manifest, Reader};
 use frontload_models::SentenceEmbedder;
+use frontload_server::Live;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -76,7 +77,7 @@ impl Server {
     fn new(desk: Desk) -> Self {
         let about = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("frontload", env!("CARGO_PKG_VERSION")))
-            .with_instructions(instructions(desk.live.reader().manifest()));
+            .with_instructions(instructions(desk.serving.live.reader().manifest()));
         Self { about, tools: tools::all(), desk: Arc::new(desk) }
     }
 }
@@ -117,7 +118,7 @@ impl ServerHandler for Server {
 
 /// What the tools work with. Each model has a lock of its own: searches do not wait for answers.
 struct Desk {
-    live: Live,
+    serving: Serving,
     embedder: Mutex<SentenceEmbedder>,
     /// `None` when answers are extracted.
     generator: Option<Mutex<Box<dyn Generator + Send>>>,
@@ -126,9 +127,9 @@ struct Desk {
 
 impl Desk {
     fn open(config: &Config, args: &McpArgs) -> anyhow::Result<Self> {
-        let live = Live::open(config)?;
+        let serving = Serving::open(config)?;
         let mut embedder = config.embedder(1)?;
-        let index = live.reader().manifest().embedder.clone();
+        let index = serving.live.reader().manifest().embedder.clone();
         if index != embedder.fingerprint() {
             return Err(IndexError::OtherEmbedder { index, given: embedder.fingerprint().to_owned() }.into());
         }
@@ -140,67 +141,47 @@ impl Desk {
         };
         let manner = generator.as_ref().map_or(Manner::Extract, |generator| Manner::of(generator.as_ref()));
         let how = config.answering(&args.answering, manner, &mut |texts, role| embedder.embed(texts, role))?;
-        Ok(Self { live, embedder: Mutex::new(embedder), generator: generator.map(Mutex::new), how })
+        Ok(Self { serving, embedder: Mutex::new(embedder), generator: generator.map(Mutex::new), how })
     }
 }
 
 /// The live generation, looked for anew at every call: an assistant may be running for days.
-struct Live {
-    /// `None` where the lanes do not lie in a folder.
-    dir: Option<IndexDir>,
-    serving: Mutex<Serving>,
-}
-
 struct Serving {
-    reader: Arc<Reader>,
-    /// What `CURRENT` said when it was last looked at, whether or not that generation was taken up.
-    seen: Option<Digest>,
+    live: Live,
+    /// Why what was published last is not served, as it was told last.
+    told: Mutex<String>,
 }
 
-impl Live {
+impl Serving {
     fn open(config: &Config) -> anyhow::Result<Self> {
-        let dir = matches!(config.backend, Backend::Folder).then(|| config.index.clone());
-        // Read first: what is published while the generation opens is then seen as new.
-        let seen = dir.as_ref().and_then(|dir| Reader::live_manifest(dir).ok());
-        let reader = Arc::new(open(config)?);
-        Ok(Self { dir, serving: Mutex::new(Serving { reader, seen }) })
+        let live = match config.backend {
+            Backend::Folder => Live::open(config.index.clone())?,
+            Backend::Milvus => Live::elsewhere(open(config)?),
+        };
+        let serving = Self { live, told: Mutex::default() };
+        serving.tell();
+        Ok(serving)
     }
 
-    /// The generation to answer from. One that cannot be served is reported once, and the one before it answers on.
+    /// The generation to answer from.
     fn reader(&self) -> Arc<Reader> {
-        let mut serving = lock(&self.serving);
-        let live = self.dir.as_ref().and_then(|dir| Reader::live_manifest(dir).ok());
-        if self.dir.is_none() || (live.is_some() && live != serving.seen) {
-            serving.seen = live;
-            let opened = newer(self.dir.as_ref(), &serving.reader);
-            match opened {
-                Ok(None) => {}
-                Ok(Some(reader)) => serving.reader = Arc::new(reader),
-                Err(problem) => {
-                    let generation = serving.reader.manifest().generation;
-                    eprintln!("warning: {}; generation {generation} answers", print::clean(&crate::told(&problem)));
-                }
-            }
-        }
-        Arc::clone(&serving.reader)
+        self.live.look();
+        self.tell();
+        self.live.reader()
     }
-}
 
-/// The generation that was published since, if it can stand in for the one that is served.
-fn newer(dir: Option<&IndexDir>, serving: &Reader) -> anyhow::Result<Option<Reader>> {
-    let opened = match dir {
-        None => serving.newer()?,
-        Some(dir) => {
-            let opened = Reader::open(dir)?;
-            if let Some(damage) = opened.stale {
-                return Err(damage.into());
+    /// Reports once that one cannot be served, while the one before it answers.
+    fn tell(&self) {
+        let (why, _) = self.live.stale();
+        let mut told = lock(&self.told);
+        if *told != why {
+            if !why.is_empty() {
+                let generation = self.live.reader().manifest().generation;
+                eprintln!("warning: {}; generation {generation} answers", print::clean(&why));
             }
-            Some(opened.reader)
+            *told = why;
         }
-    };
-    let same = opened.as_ref().is_none_or(|opened| opened.manifest().embedder == serving.manifest().embedder);
-    ensure!(same, "the new generation has another embedding model; start `frontload mcp` anew to serve it");
-    Ok(opened)
+    }
 }
 
 /// A call that panicked takes no later one with it.

@@ -149,7 +149,7 @@ impl Desk {
 
     fn found(&self, request: &SearchRequest) -> anyhow::Result<SearchResponse> {
         let embedded = embed_query(&mut *lock(&self.embedder), &request.query);
-        Ok(search_embedded(&self.live.reader(), &embedded, request)?)
+        Ok(search_embedded(&self.serving.reader(), &embedded, request)?)
     }
 
     fn answer(&self, asked: Ask, unwanted: &dyn Fn() -> bool) -> anyhow::Result<Reply> {
@@ -200,7 +200,7 @@ impl Desk {
 
     fn read_chunk(&self, asked: ReadChunk) -> anyhow::Result<Reply> {
         let ReadChunk { id } = asked;
-        let Some(shown) = show(&self.live.reader(), &id, false)? else {
+        let Some(shown) = show(&self.serving.reader(), &id, false)? else {
             bail!("no passage {id:?}: take an id as `search` and `answer` give it");
         };
         let Shown { indexed: IndexedChunk { chunk, handles, .. }, beside: (previous, next), .. } = shown;
