@@ -23,7 +23,7 @@ pub enum Fusion {
     },
 }
 
-/// What a lane's scores are measured against before they are weighed: 0 is worth nothing, 1 all. README, Results,
+/// What a lane's scores are measured against before they are weighed: 0 is worth nothing, 1 all. docs/search.md,
 /// says what each came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

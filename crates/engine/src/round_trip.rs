@@ -3,7 +3,7 @@
 //!
 //! It is off unless a schema asks for it. A handle that says what the text does not say is, for that very
 //! reason, often far from the text: on the bundled corpus the gate cost a large model's handles recall at every
-//! threshold (README, Results).
+//! threshold (docs/enrichment.md, What was measured).
 
 use std::collections::HashMap;
 

@@ -31,7 +31,7 @@ pub struct Schema {
 /// One declared kind of handle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindSpec {
-    /// `[a-z][a-z0-9_]*`, not `body`.
+    /// `[a-z][a-z0-9_]*`, not `body`, `title` or `concatenated`.
     pub kind: String,
     /// What is asked of the model. Empty: the kind arrives by import, or by its normaliser's rules.
     pub ask: String,
