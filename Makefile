@@ -8,7 +8,7 @@ TUNED := sh crates/models/setup/tuned.sh
 FRONTLOAD_TOOLS ?= $(CURDIR)/.tools
 export FRONTLOAD_TOOLS
 
-.PHONY: demo test setup build test-setup lint
+.PHONY: demo test setup build test-setup lint advisories
 
 demo: build
 	sh crates/cli/demo.sh
@@ -31,3 +31,7 @@ test-setup: setup
 # The house rules: format, lints, documentation, dependency policy, unused dependencies.
 lint: setup
 	$(TUNED) sh tests/lint.sh
+
+# Whether anything is known against a dependency today. It needs the advisory database, which is fetched.
+advisories: lint
+	"$(FRONTLOAD_TOOLS)/bin/cargo-deny" --locked check advisories
