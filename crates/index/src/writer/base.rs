@@ -1,7 +1,8 @@
 //! The generation a new one is written on top of.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +18,8 @@ use crate::{
 
 /// When more of the stored chunks than this share are deleted or replaced, all are written afresh.
 const MOST_DEAD: f64 = 0.2;
+/// So many bytes of a file are copied at once.
+const COPIED_AT_ONCE: usize = 1 << 20;
 /// When there are more segments of words than this, all are written afresh.
 const MOST_SEGMENTS: usize = 8;
 
@@ -95,10 +98,24 @@ impl Base {
         if self.shares && fs::hard_link(&old, &new).is_ok() {
             return Ok(());
         }
-        fs::copy(&old, &new).map_err(|source| IndexError::io(&new, source))?;
+        copy(&old, &new).map_err(|source| IndexError::io(&new, source))?;
         // It will be described by what it is then: damage must not come along.
         let known = self.manifest.files.iter().find(|entry| entry.path == name);
         known.map_or(Ok(()), |entry| entry.check(to))
+    }
+}
+
+/// Byte by byte: where the disk can, `fs::copy` leaves both files with the same blocks, and damage to one is damage to
+/// the other then.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    let mut buffer = vec![0; COPIED_AT_ONCE];
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(buffer.get(..read).unwrap_or_default())?;
     }
 }
 
