@@ -10,7 +10,7 @@ use crate::{
     anchors::place_of,
     formats::{html_headings, markdown_headings, restructured_headings},
     sections::{Around, Section, sections},
-    syntax,
+    syntax::{self, Patience},
     windows::windows,
 };
 
@@ -28,9 +28,10 @@ fn chunk(document: &Document, chunk_chars: Option<u32>) -> Vec<Chunk> {
         Form::Code(language) => syntax::grammar(language),
         Form::Text | Form::Markdown | Form::ReStructured | Form::Html | Form::Pdf | Form::Row => None,
     };
-    let pieces = pieces(document, grammar.as_ref(), chunk_chars);
+    let patience = Patience::with(&document.text);
+    let pieces = pieces(document, grammar.as_ref(), chunk_chars, &patience);
     // Nothing is above the only chunk, and most programs need not be parsed for that.
-    let sections = if pieces.len() > 1 { sections_of(document, grammar.as_ref()) } else { Vec::new() };
+    let sections = if pieces.len() > 1 { sections_of(document, grammar.as_ref(), &patience) } else { Vec::new() };
     let mut around = Around::new(&sections);
     let is_code = matches!(document.form, Form::Code(_));
     let chunk = |(ordinal, (start, piece)): (usize, (usize, &str))| {
@@ -55,7 +56,12 @@ fn chunk(document: &Document, chunk_chars: Option<u32>) -> Vec<Chunk> {
 }
 
 /// The pieces of a document's text, each with the byte it begins at.
-fn pieces<'a>(document: &'a Document, grammar: Option<&Language>, chunk_chars: Option<u32>) -> Vec<(usize, &'a str)> {
+fn pieces<'a>(
+    document: &'a Document,
+    grammar: Option<&Language>,
+    chunk_chars: Option<u32>,
+    patience: &Patience,
+) -> Vec<(usize, &'a str)> {
     let text = document.text.as_str();
     let chars = chunk_chars.map_or(usize::MAX, |chars| chars.max(1) as usize);
     if chunk_chars.is_none() || text.chars().count() <= chars {
@@ -68,7 +74,10 @@ fn pieces<'a>(document: &'a Document, grammar: Option<&Language>, chunk_chars: O
         match &document.form {
             // A page's headings are written as Markdown's are.
             Form::Markdown | Form::Html => markdown_splitter.chunk_indices(window).collect(),
-            Form::Code(_) => grammar.and_then(|grammar| syntax::pieces(window, grammar, chars)).unwrap_or_else(plain),
+            Form::Code(_) => {
+                let parsed = grammar.and_then(|grammar| syntax::pieces(window, grammar, chars, patience));
+                parsed.unwrap_or_else(plain)
+            }
             Form::Text | Form::ReStructured | Form::Pdf | Form::Row => plain(),
         }
     };
@@ -79,13 +88,13 @@ fn pieces<'a>(document: &'a Document, grammar: Option<&Language>, chunk_chars: O
         .collect()
 }
 
-fn sections_of(document: &Document, grammar: Option<&Language>) -> Vec<Section> {
+fn sections_of(document: &Document, grammar: Option<&Language>, patience: &Patience) -> Vec<Section> {
     let text = document.text.as_str();
     let headings = match &document.form {
         Form::Markdown => markdown_headings(text),
         Form::ReStructured => restructured_headings(text),
         Form::Html => html_headings(text),
-        Form::Code(_) => return grammar.map_or_else(Vec::new, |grammar| syntax::definitions(text, grammar)),
+        Form::Code(_) => return grammar.map_or_else(Vec::new, |grammar| syntax::definitions(text, grammar, patience)),
         Form::Text | Form::Pdf | Form::Row => return Vec::new(),
     };
     sections(headings, text.len())

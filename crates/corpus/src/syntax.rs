@@ -1,7 +1,12 @@
 //! The grammars of programming languages, and which definitions a program consists of.
 
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
 use text_splitter::CodeSplitter;
-use tree_sitter::{Language, Node, Parser};
+use tree_sitter::{Language, Node, ParseOptions, ParseState, Parser, Point};
 
 use crate::sections::Section;
 
@@ -9,6 +14,10 @@ use crate::sections::Section;
 const DEFINITIONS: [&str; 6] = ["_declaration", "_definition", "_item", "_module", "_spec", "_specifier"];
 /// The splitter goes through a program once for every level it is nested: with 20,000 of them it does not return.
 const DEEPEST: usize = 512;
+/// How long the parsers may take over one document, and over each MiB of it. Ordinary programs take a hundredth of that;
+/// six kilobytes of JavaScript's arrows, called C, took thirteen seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_A_MIB: Duration = Duration::from_secs(2);
 /// How deep a name in C may be wrapped: `int (*(*f)(void))[3]` is ordinary.
 const DECLARATORS: usize = 16;
 
@@ -28,11 +37,31 @@ pub(crate) fn grammar(language: &str) -> Option<Language> {
     Some(grammar.into())
 }
 
+/// When the parsers are to be done with a document.
+pub(crate) struct Patience(Instant);
+
+impl Patience {
+    /// For a document of this length.
+    pub fn with(text: &str) -> Self {
+        let mib = text.len() as f64 / f64::from(1 << 20);
+        Self(Instant::now() + PATIENCE + PATIENCE_A_MIB.mul_f64(mib))
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
 /// The pieces of a program of at most so many characters, cut between definitions, then statements.
-/// None if it is nested too deep for that, or the grammar is not one the splitter takes.
-pub(crate) fn pieces<'a>(text: &'a str, grammar: &Language, chars: usize) -> Option<Vec<(usize, &'a str)>> {
+/// None if it is nested too deep for that, it takes too long, or the grammar is not one the splitter takes.
+pub(crate) fn pieces<'a>(
+    text: &'a str,
+    grammar: &Language,
+    chars: usize,
+    patience: &Patience,
+) -> Option<Vec<(usize, &'a str)>> {
     let mut deepest = 0;
-    walk(text, grammar, |_, depth| deepest = deepest.max(depth));
+    walk(text, grammar, patience, |_, depth| deepest = deepest.max(depth))?;
     if deepest > DEEPEST {
         return None;
     }
@@ -40,10 +69,10 @@ pub(crate) fn pieces<'a>(text: &'a str, grammar: &Language, chars: usize) -> Opt
     Some(splitter.chunk_indices(text).collect())
 }
 
-/// Everything that is defined in a program, in the order it begins in.
-pub(crate) fn definitions(text: &str, grammar: &Language) -> Vec<Section> {
+/// Everything that is defined in a program, in the order it begins in; nothing when parsing it takes too long.
+pub(crate) fn definitions(text: &str, grammar: &Language, patience: &Patience) -> Vec<Section> {
     let mut definitions = Vec::new();
-    walk(text, grammar, |node, _| {
+    let _ = walk(text, grammar, patience, |node, _| {
         if let Some(name) = name(node).and_then(|name| text.get(name.byte_range())) {
             let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
             definitions.push(Section { start: node.start_byte(), end: node.end_byte(), name });
@@ -52,10 +81,14 @@ pub(crate) fn definitions(text: &str, grammar: &Language) -> Vec<Section> {
     definitions
 }
 
-/// Visits every node of a program's tree, parents before their children, with its depth.
-fn walk(text: &str, grammar: &Language, mut visit: impl FnMut(Node<'_>, usize)) {
+/// Visits every node of a program's tree, parents before their children, with its depth. None when it is not parsed.
+fn walk(text: &str, grammar: &Language, patience: &Patience, mut visit: impl FnMut(Node<'_>, usize)) -> Option<()> {
     let mut parser = Parser::new();
-    let Some(tree) = parser.set_language(grammar).ok().and_then(|()| parser.parse(text, None)) else { return };
+    parser.set_language(grammar).ok()?;
+    let mut look = |_: &ParseState| if patience.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let options = ParseOptions::new().progress_callback(&mut look);
+    let rest = &mut |at: usize, _: Point| text.as_bytes().get(at..).unwrap_or_default();
+    let tree = parser.parse_with_options(rest, None, Some(options))?;
     // Along a cursor rather than by calls: programs may be nested deeper than the stack.
     let mut cursor = tree.walk();
     // The cursor would count it afresh for every node.
@@ -68,7 +101,7 @@ fn walk(text: &str, grammar: &Language, mut visit: impl FnMut(Node<'_>, usize)) 
         }
         while !cursor.goto_next_sibling() {
             if !cursor.goto_parent() {
-                return;
+                return Some(());
             }
             depth -= 1;
         }
@@ -116,7 +149,7 @@ mod tests {
 
     /// What the first `x` in a program is defined in.
     fn check(language: &str, text: &str, expected: &[&str]) {
-        let definitions = definitions(text, &grammar(language).expect(language));
+        let definitions = definitions(text, &grammar(language).expect(language), &Patience::with(text));
         let at = text.find('x').expect("an x");
         assert_eq!(Around::new(&definitions).names(at, at + 1), expected, "{text}");
     }
@@ -139,13 +172,29 @@ mod tests {
     fn whatever_it_is_fed_it_returns() {
         for language in ["rust", "python", "javascript", "c"] {
             let grammar = grammar(language).expect(language);
-            definitions("fn ) class {{ \u{0} é def", &grammar);
-            definitions(&"{(".repeat(50_000), &grammar);
-            pieces("fn ) class {{ \u{0} é def", &grammar, 4);
+            let patience = Patience::with("");
+            definitions("fn ) class {{ \u{0} é def", &grammar, &patience);
+            definitions(&"{(".repeat(50_000), &grammar, &patience);
+            pieces("fn ) class {{ \u{0} é def", &grammar, 4, &patience);
         }
         assert!(grammar("shell").is_none());
         let grammar = grammar("javascript").expect("it is parsed");
-        let is_cut = |levels| pieces(&format!("{}a", "a=>".repeat(levels)), &grammar, 1800).is_some();
+        let is_cut = |levels| {
+            let text = format!("{}a", "a=>".repeat(levels));
+            pieces(&text, &grammar, 1800, &Patience::with(&text)).is_some()
+        };
         assert!(is_cut(100) && !is_cut(20_000));
+    }
+
+    #[test]
+    fn what_takes_the_parser_too_long_is_not_parsed() {
+        let text = "a=>".repeat(2000);
+        let grammar = grammar("c").expect("it is parsed");
+        // To its end it takes fifty times as long.
+        let patience = Patience(Instant::now() + Duration::from_millis(50));
+        assert!(pieces(&text, &grammar, 24, &patience).is_none());
+        let more = "int bar(void) { return 0; }\n".repeat(100);
+        assert!(definitions(&more, &grammar, &patience).is_empty(), "there is time left");
+        assert!(!definitions(&more, &grammar, &Patience::with(&more)).is_empty());
     }
 }
